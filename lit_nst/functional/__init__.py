@@ -1,0 +1,1 @@
+"""Tensor → tensor functions without state."""

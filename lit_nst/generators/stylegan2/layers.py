@@ -1,0 +1,127 @@
+"""Layers of StyleGAN2 (Karras et al. 2020), with the parameter names of NVlabs' ``G_ema``.
+
+Nothing here is compiled and no weight is made per sample: a modulated convolution
+
+    y = Σᵢₖ (W·s)·x · rsqrt(Σᵢₖ (W·s)² + ε)
+
+scales its input by the style ``s``, convolves with the shared ``W`` and scales its output, which is
+the same number. Σₖ W² does not depend on the sample and is computed once for a frozen network.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FIR = (1.0, 3.0, 3.0, 1.0)
+GAIN = math.sqrt(2)
+
+
+def fir_kernel() -> Tensor:
+    """The 4×4 low-pass filter of StyleGAN2, sum 1."""
+    taps = torch.tensor(FIR)
+    kernel = taps[:, None] * taps
+    return kernel / kernel.sum()
+
+
+class FullyConnected(nn.Module):
+    """Equalised linear layer: ``x·Wᵀ·(m/√in) + m·b``, then leaky ReLU 0.2 times √2 if ``activate``.
+
+    Args:
+        fan_in: Input features.
+        fan_out: Output features.
+        activate: Apply the leaky ReLU.
+        bias_init: Initial value of the bias.
+        lr_multiplier: ``m``; the stored weights are drawn with standard deviation 1/m.
+    """
+
+    def __init__(
+        self, fan_in: int, fan_out: int, activate: bool = False, bias_init: float = 0.0, lr_multiplier: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(fan_out, fan_in) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((fan_out,), bias_init / lr_multiplier))
+        self.activate, self.lr_multiplier = activate, lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×in → B×out."""
+        m = self.lr_multiplier
+        x = F.linear(x, self.weight * (m / math.sqrt(self.weight.shape[1])), self.bias * m)
+        return F.leaky_relu(x, 0.2) * GAIN if self.activate else x
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3×3 convolution (optionally ×2 up), noise, bias, leaky ReLU, clamp.
+
+    Args:
+        fan_in: Input channels.
+        fan_out: Output channels.
+        w_dim: Size of the latent.
+        resolution: Side of the output.
+        up: 1 or 2.
+        conv_clamp: Limit of the absolute output, None for none.
+    """
+
+    weight_energy: Tensor | None
+    noise_const: Tensor
+    resample_filter: Tensor
+
+    def __init__(
+        self, fan_in: int, fan_out: int, w_dim: int, resolution: int, up: int = 1, conv_clamp: float | None = None
+    ) -> None:
+        super().__init__()
+        self.up, self.conv_clamp = up, conv_clamp
+        self.affine = FullyConnected(w_dim, fan_in, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(fan_out, fan_in, 3, 3).contiguous(memory_format=torch.channels_last))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.bias = nn.Parameter(torch.zeros(fan_out))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", fir_kernel())
+        self.register_buffer("weight_energy", None, persistent=False)
+
+    def precompute(self) -> None:
+        """Computes Σₖ W² once; call it after the weights are final."""
+        self.weight_energy = self.weight.detach().square().sum((2, 3))
+
+    def forward(self, x: Tensor, w: Tensor, noise: bool = True) -> Tensor:
+        """B×in×h×h and B×w_dim → B×out×(h·up)×(h·up)."""
+        style = self.affine(w)
+        energy = self.weight.square().sum((2, 3)) if self.weight_energy is None else self.weight_energy
+        demodulation = (F.linear(style.square(), energy) + 1e-8).rsqrt() * GAIN
+        x = x * style[:, :, None, None].to(x.dtype)
+        if self.up == 2:
+            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
+            x = F.conv2d(x, (4 * self.resample_filter).to(x.dtype).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
+        else:
+            x = F.conv2d(x, self.weight, padding=1)
+        # The leaky ReLU is positively homogeneous: its gain √2 is folded into what comes before it.
+        shift = (GAIN * self.bias)[:, None, None]
+        if noise:
+            shift = shift + GAIN * self.noise_strength * self.noise_const
+        x = torch.addcmul(shift.to(x.dtype), x, demodulation[:, :, None, None].to(x.dtype))
+        x = F.leaky_relu(x, 0.2)
+        return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1×1 convolution to three channels, without demodulation.
+
+    Args:
+        fan_in: Input channels.
+        w_dim: Size of the latent.
+        conv_clamp: Limit of the absolute output, None for none.
+    """
+
+    def __init__(self, fan_in: int, w_dim: int, conv_clamp: float | None = None) -> None:
+        super().__init__()
+        self.conv_clamp = conv_clamp
+        self.affine = FullyConnected(w_dim, fan_in, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(3, fan_in, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """B×in×h×h and B×w_dim → B×3×h×h."""
+        style = self.affine(w) / math.sqrt(self.weight.shape[1])
+        x = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight, self.bias)
+        return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
