@@ -102,7 +102,7 @@ def train(arguments: argparse.Namespace) -> Generator:
         pool.refresh(arguments.refresh)
         z, target = pool.draw(batch, resolution)
         # The last part runs in single precision, which bfloat16 would leave a little rough.
-        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bfloat16 and share < 0.9):
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bfloat16 and share < 0.95):
             image = net(z, resolution)
         loss = objective(image.float(), target)
         optimizer.zero_grad()

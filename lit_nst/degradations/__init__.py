@@ -1,0 +1,19 @@
+"""Degradations D: clean image → measurement."""
+
+from lit_nst.degradations.base import Degradation
+from lit_nst.degradations.blur import GaussianBlur
+from lit_nst.degradations.downsample import Downsample
+from lit_nst.degradations.grayscale import Grayscale
+from lit_nst.degradations.jpeg import JPEG
+from lit_nst.degradations.mask import Mask
+from lit_nst.degradations.noise import Noise
+
+__all__ = [
+    "JPEG",
+    "Degradation",
+    "Downsample",
+    "GaussianBlur",
+    "Grayscale",
+    "Mask",
+    "Noise",
+]

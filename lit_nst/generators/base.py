@@ -29,6 +29,10 @@ class Generator(nn.Module):
         """(w − w̄)/σ."""
         return (w - self.center) / self.scale
 
+    def latent(self, w: Tensor) -> Tensor | None:
+        """The latents that the results keep, B×…; None when ``w`` is the image itself."""
+        return None
+
     def forward(self, w: Tensor) -> Tensor:
         """B×(row of w) → B×3×H×W, about [0, 1], not clamped."""
         raise NotImplementedError

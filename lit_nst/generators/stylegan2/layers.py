@@ -25,6 +25,18 @@ def fir_kernel() -> Tensor:
     return kernel / kernel.sum()
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x·Wᵀ + b``, computed in double precision outside autocast, returned in the precision of ``x``.
+
+    These products are tiny, yet a matrix library rounds them differently for one row and for several;
+    in double precision the single-precision result no longer shows it, so a row's image does not
+    depend on the batch that it is in.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        y = F.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    return y.to(x.dtype)
+
+
 class FullyConnected(nn.Module):
     """Equalised linear layer: ``x·Wᵀ·(m/√in) + m·b``, then leaky ReLU 0.2 times √2 if ``activate``.
 
@@ -47,7 +59,7 @@ class FullyConnected(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """B×in → B×out."""
         m = self.lr_multiplier
-        x = F.linear(x, self.weight * (m / math.sqrt(self.weight.shape[1])), self.bias * m)
+        x = linear(x, self.weight * (m / math.sqrt(self.weight.shape[1])), self.bias * m)
         return F.leaky_relu(x, 0.2) * GAIN if self.activate else x
 
 
@@ -88,7 +100,7 @@ class SynthesisLayer(nn.Module):
         """B×in×h×h and B×w_dim → B×out×(h·up)×(h·up)."""
         style = self.affine(w)
         energy = self.weight.square().sum((2, 3)) if self.weight_energy is None else self.weight_energy
-        demodulation = (F.linear(style.square(), energy) + 1e-8).rsqrt() * GAIN
+        demodulation = (linear(style.square(), energy) + 1e-8).rsqrt() * GAIN
         x = x * style[:, :, None, None].to(x.dtype)
         if self.up == 2:
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
@@ -123,5 +135,6 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """B×in×h×h and B×w_dim → B×3×h×h."""
         style = self.affine(w) / math.sqrt(self.weight.shape[1])
-        x = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight, self.bias)
+        x = (x * style[:, :, None, None].to(x.dtype)).permute(0, 2, 3, 1)
+        x = F.linear(x, self.weight.flatten(1).to(x.dtype), self.bias.to(x.dtype)).permute(0, 3, 1, 2)
         return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)

@@ -1,0 +1,85 @@
+"""The images on their way."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from lit_nst.callbacks.truth import load_truth
+from lit_nst.data import write_png
+from lit_nst.files import write_atomically
+from lit_nst.report import animation, contact_sheet
+
+
+class Trajectory(Callback):
+    """Records the images at steps 0, 1, 2, 4, 8, …, at the last one, and every so many steps.
+
+    They go to TensorBoard (``target``, ``measurement``, ``current``), to ``results/trajectory/`` as PNG
+    files and, at the end, to ``results/trajectory.gif`` and ``results/trajectory.png``. A resumed run goes
+    on with the files of the steps before it.
+
+    Args:
+        every: Steps between two records beside the powers of two; 0: none beside them.
+        rows: How many rows are shown, from the first.
+    """
+
+    def __init__(self, every: int = 50, rows: int = 8) -> None:
+        self.every, self.rows = every, rows
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        task: Any = pl_module
+        self._folder = Path(trainer.log_dir or trainer.default_root_dir) / "results"
+        if not trainer.is_global_zero:
+            return
+        shown = task.shard.rows[: self.rows]
+        if trainer.global_step == 0:
+            truth = load_truth(trainer, task, shown)
+            if truth is not None:
+                self._log(trainer, "target", truth)
+            if len(task.degradation):
+                self._log(trainer, "measurement", task.target[: len(shown)])
+            self._record(trainer, task)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        due = step & (step - 1) == 0 or (self.every and step % self.every == 0) or step == trainer.max_steps
+        if due and trainer.is_global_zero:
+            self._record(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        frames: dict[int, list[Tensor]] = {}
+        for path in sorted(self._folder.glob("trajectory/step_*.png")):
+            step = int(path.stem.split("_")[1])
+            if step <= trainer.global_step:
+                with Image.open(path) as image:
+                    frames.setdefault(step, []).append(pil_to_tensor(image).float() / 255)
+        if not frames:
+            return
+        steps = list(frames)
+        write_atomically(self._folder / "trajectory.gif", animation([torch.stack(f) for f in frames.values()], steps))
+        captions = [f"step {step}" for step in steps]
+        cells = torch.stack([torch.cat(frame[:4], 1) for frame in frames.values()])
+        sheet = contact_sheet(cells, columns=min(len(steps), 8), captions=captions)
+        sheet.save(part := self._folder / ".trajectory.png.part", format="PNG")
+        part.replace(self._folder / "trajectory.png")
+
+    @torch.no_grad()
+    def _record(self, trainer: Trainer, task: Any) -> None:
+        images = task(task.w[: self.rows]).float().nan_to_num(0).cpu()
+        self._log(trainer, "current", images)
+        for row, image in enumerate(images):
+            write_png(image, self._folder / "trajectory" / f"step_{trainer.global_step:06d}_{row:02d}.png")
+
+    def _log(self, trainer: Trainer, tag: str, images: Tensor) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_images(tag, images.detach().float().clamp(0, 1).cpu(), trainer.global_step)

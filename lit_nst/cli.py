@@ -1,0 +1,158 @@
+"""Command line: ``python cli.py fit --config inversion.yaml``, or ``lit-nst fit --config inversion.yaml``."""
+
+import logging
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ActionConfigFile, Namespace
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+# Imported classes have short names in configs.
+from lit_nst import callbacks, degradations, features, generators, losses, parallel, tasks  # noqa: F401
+from lit_nst.data import Images
+from lit_nst.errors import InputError
+
+_HERE = Path(__file__).resolve().parent
+CONFIGS = next((path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir()), _HERE / "configs")
+USAGE = """lit-nst fit --config NAME [--config NAME ...] [--data.ROLE PATH] [--model.KEY VALUE] [--trainer.max_steps N]
+
+  python cli.py fit --config inversion.yaml                         invert the portraits that come with the package
+  python cli.py fit --config inversion.yaml --config deblur.yaml    restore them from a blur
+  python cli.py fit --config inversion.yaml --data.target photo.png --model.regulariser.weight 0.1
+  python cli.py fit --config logs/inversion/version_0/config.yaml   run that run again
+  python cli.py fit --config ... --ckpt_path logs/.../last.ckpt     go on with a run that was stopped
+  python cli.py fit --model.help Inversion                          what a task takes; so for every class
+  python cli.py fit --config inversion.yaml --print_config          everything that can be set"""
+
+
+class ConfigFile(ActionConfigFile):
+    """``--config`` that also looks in the project's ``configs`` folder."""
+
+    @staticmethod
+    def apply_config(parser: Any, cfg: Any, dest: str, value: Any) -> None:
+        """Applies a file; several compose from left to right."""
+        if isinstance(value, str) and Path(value).suffix in {".yaml", ".yml"} and not Path(value).exists():
+            if not (CONFIGS / value).is_file():
+                known = ", ".join(sorted(path.name for path in CONFIGS.glob("*.yaml")))
+                raise TypeError(f'there is no "{value}", neither here nor in {CONFIGS} ({known})')
+            value = str(CONFIGS / value)
+        ActionConfigFile.apply_config(parser, cfg, dest, value)
+
+
+class Parser(LightningArgumentParser):
+    """A parser whose errors are one line."""
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        """Swaps in the ``--config`` with the look-up."""
+        if kwargs.get("action") is ActionConfigFile:
+            kwargs["action"] = ConfigFile
+        return super().add_argument(*args, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Prints one line and exits with status 2."""
+        _fail(_one_line(message))
+
+
+class CLI(LightningCLI):
+    """Builds and runs a task from configs and options."""
+
+    def __init__(self, args: list[str] | None = None) -> None:
+        super().__init__(
+            tasks.Task,
+            Images,
+            subclass_mode_model=True,
+            parser_class=Parser,
+            parser_kwargs={"fit": {"usage": USAGE}},
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={
+                "max_steps": 500,
+                "devices": 1,
+                "strategy": "rows",
+                "log_every_n_steps": 10,
+                "enable_model_summary": False,
+                "plugins": [{"class_path": "AtomicCheckpointIO"}],
+                "logger": {"class_path": "TensorBoardLogger", "init_args": {"save_dir": "logs", "name": None}},
+            },
+            args=args,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """``fit`` alone: there is nothing to validate, test or predict."""
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The callbacks that every run has."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults({
+            "checkpoint.every_n_train_steps": 100,
+            "checkpoint.save_last": True,
+            "checkpoint.save_top_k": 0,
+            "checkpoint.save_on_exception": True,
+        })  # fmt: skip
+        parser.add_lightning_class_args(callbacks.History, "history")
+        parser.add_lightning_class_args(callbacks.Trajectory, "trajectory")
+        parser.add_lightning_class_args(callbacks.StepBar, "progress")
+        parser.add_lightning_class_args(callbacks.Results, "results")
+
+    def before_instantiate_classes(self) -> None:
+        """Names the run after its first config; a run that goes on keeps its folder."""
+        config = self.config["fit"]
+        logger = config.trainer.logger
+        if not isinstance(logger, Namespace) or "name" not in (logger.get("init_args") or {}):
+            return
+        settings = logger.init_args
+        run = Path(config.ckpt_path).resolve().parent.parent if config.get("ckpt_path") else None
+        if run is not None and (run / "config.yaml").is_file() and settings.get("version") is None:
+            settings.save_dir, settings.name, settings.version = str(run.parent.parent), run.parent.name, run.name
+        elif settings.name is None:
+            files = config.get("config") or []
+            settings.name = Path(str(files[0])).stem if files else "run"
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """Leaves out the callbacks that the trainer's own switches turn off."""
+        trainer, keys = self._get(self.config_init, "trainer"), self._parser(self.subcommand).callback_keys
+        for key, flag in (("progress", "enable_progress_bar"), ("checkpoint", "enable_checkpointing")):
+            if trainer[flag] is False and key in keys:
+                keys.remove(key)
+        return super().instantiate_trainer(**kwargs)
+
+    def _parse_ckpt_path(self) -> None:
+        """The command line decides: what a checkpoint says of its run does not override it."""
+
+
+def _one_line(message: str) -> str:
+    """What is wrong, of jsonargparse's explanation of all it tried."""
+    lines = [line.strip(" -\t") for line in message.splitlines()]
+    noise = re.compile(r"(Subtypes:|Errors:|Given value|Does not validate|Expected a <class 'NoneType'>|Problem with|$)")
+    kept = list(dict.fromkeys(line for line in lines if not noise.match(line)))
+    return " ".join(kept) or " ".join(lines)
+
+
+def _fail(message: str) -> NoReturn:
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line; bad input ends it with one line and status 2.
+
+    Args:
+        args: The arguments; None: those of the process.
+    """
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in ("Found .* module.* in eval mode", ".*LeafSpec.*", ".*isinstance.treespec.*"):
+        warnings.filterwarnings("ignore", text)
+    warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
+    try:
+        CLI(args)
+    except InputError as error:
+        _fail(str(error))

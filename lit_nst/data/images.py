@@ -1,0 +1,210 @@
+"""The pictures of a run, by role."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_mask
+from lit_nst.data.resize import Fit, fit_image, fit_mask
+from lit_nst.errors import InputError
+
+
+class Iterations:
+    """The numbers 0, 1, 2, … without an end: the loop has no data, and ``trainer.max_steps`` ends it."""
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count()
+
+
+class Images(LightningDataModule):
+    """The pictures of a run, by role.
+
+    Each role is a file, several, a folder, a pattern such as ``photos/*.png``, or pictures that come with
+    the package, such as ``embedded:portraits``. Each picture is one row of ``w``. Paths are looked up once,
+    in ``setup`` or at the first call; files are read at each ``load``.
+
+    Args:
+        content: Pictures whose content is kept.
+        style: Pictures whose style is taken.
+        target: Pictures that are to be reached.
+        truth: The undegraded pictures, for metrics only.
+        mask: White is the hole to be filled. One for all targets or one for each, of the target's size.
+        fit: How a picture gets the size of the run: ``crop`` cuts the centre, ``pad`` repeats the edge,
+            ``stretch`` changes the aspect.
+        alpha: ``composite`` puts transparent pictures over the background; with ``mask`` the transparent
+            part of a target is its hole, unless masks are given.
+        background: Grey level behind transparent pictures, from 0 (black) to 1 (white).
+    """
+
+    def __init__(
+        self,
+        content: str | list[str] | None = None,
+        style: str | list[str] | None = None,
+        target: str | list[str] | None = None,
+        truth: str | list[str] | None = None,
+        mask: str | list[str] | None = None,
+        fit: Fit = "crop",
+        alpha: Alpha = "composite",
+        background: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.sources = {"content": content, "style": style, "target": target, "truth": truth, "mask": mask}
+        self.fit: Fit = fit
+        self.alpha: Alpha = alpha
+        self.background = background
+        self._files: dict[str, list[Path]] = {}
+
+    def setup(self, stage: str = "fit") -> None:
+        """Looks up the files of every role.
+
+        Raises:
+            InputError: A path that does not exist, or stands for no image.
+        """
+        for role in self.sources:
+            self.files(role)
+
+    def files(self, role: str) -> list[Path]:
+        """The files of a role, one per row; empty when none were given.
+
+        Raises:
+            InputError: A path that does not exist, or stands for no image.
+        """
+        if role not in self._files:
+            source = self.sources[role]
+            try:
+                self._files[role] = [] if source is None else list_images(source)
+            except InputError as error:
+                raise InputError(f"--data.{role}: {error}") from None
+        return self._files[role]
+
+    def has(self, role: str) -> bool:
+        """Whether pictures of a role were given."""
+        return self.sources[role] is not None
+
+    def count(self, role: str) -> int:
+        """How many pictures a role has.
+
+        Raises:
+            InputError: As ``files``.
+        """
+        return len(self.files(role))
+
+    def names(self, role: str) -> list[str]:
+        """A name per picture, none twice: the file's stem, with ``-2``, ``-3``, … where it is taken.
+
+        Names that differ in case only count as equal, since they do on some file systems.
+
+        Raises:
+            InputError: As ``files``.
+        """
+        stems = [path.stem for path in self.files(role)]
+        given = {stem.casefold() for stem in stems}
+        names: dict[str, str] = {}
+        for stem in stems:
+            name = stem
+            if stem.casefold() in names:
+                numbered = (f"{stem}-{number}" for number in itertools.count(2))
+                name = next(other for other in numbered if other.casefold() not in given | names.keys())
+            names[name.casefold()] = name
+        return list(names.values())
+
+    def require(self, role: str, by: str) -> None:
+        """Makes sure that pictures of a role were given.
+
+        Args:
+            role: Such as ``"target"``.
+            by: Name of the class that needs them.
+
+        Raises:
+            InputError: There are none.
+        """
+        if not self.has(role):
+            raise InputError(f"`{by}` needs a {role}; give --data.{role} FILE")
+
+    def load(self, role: str, indices: Sequence[int], size: tuple[int, int] | None = None) -> Tensor:
+        """Reads some pictures of a role.
+
+        Args:
+            role: Such as ``"target"``.
+            indices: Which of them, from 0.
+            size: Height and width; None: the pictures' own.
+
+        Returns:
+            N×3×H×W float32 in [0, 1], sRGB; masks are N×1×H×W of 0 and 1.
+
+        Raises:
+            InputError: None were given, a file cannot be read, or sizes differ where ``size`` is None.
+        """
+        self.require(role, by="load")
+        paths = [self.files(role)[index] for index in indices]
+        if role == "mask":
+            return _stack(paths, [_fitted_mask(read_mask(path), size, self.fit) for path in paths])
+        images = [read_image(path, self.alpha, self.background)[0] for path in paths]
+        return _stack(paths, images if size is None else [fit_image(image, size, self.fit) for image in images])
+
+    def mask_for(self, indices: Sequence[int], size: tuple[int, int] | None = None) -> Tensor | None:
+        """The holes of some targets, fitted as the targets are.
+
+        Args:
+            indices: Which targets, from 0.
+            size: Height and width; None: the pictures' own.
+
+        Returns:
+            N×1×H×W of 0 and 1, where 1 is the hole, with N = 1 when one mask serves all; None when no
+            mask was given and, with ``alpha="mask"``, none of these targets has transparency.
+
+        Raises:
+            InputError: Neither one mask nor one per target, a mask that has not its target's size, a file
+                that cannot be read, or sizes that differ where ``size`` is None.
+        """
+        self.require("target", by="mask_for")
+        targets = [self.files("target")[index] for index in indices]
+        if self.has("mask"):
+            return self._mask_files(indices, targets, size)
+        if self.alpha != "mask":
+            return None
+        pairs = [read_image(path, "mask") for path in targets]
+        if all(hole is None for _, hole in pairs):
+            return None
+        holes = [torch.zeros_like(image[:1]) if hole is None else hole for image, hole in pairs]
+        return _stack(targets, [_fitted_mask(hole, size, self.fit) for hole in holes])
+
+    def train_dataloader(self) -> Iterations:
+        """The endless counter that drives the loop."""
+        return Iterations()
+
+    def _mask_files(self, indices: Sequence[int], targets: list[Path], size: tuple[int, int] | None) -> Tensor:
+        masks, number = self.count("mask"), self.count("target")
+        if masks not in (1, number):
+            raise InputError(f"--data.mask: {masks} masks for {number} targets; give one mask, or one per target")
+        chosen = [0] * len(targets) if masks == 1 else list(indices)
+        for index, target in zip(chosen, targets, strict=True):
+            _same_size(self.files("mask")[index], target)
+        return self.load("mask", chosen[:1] if masks == 1 else chosen, size)
+
+
+def _fitted_mask(mask: Tensor, size: tuple[int, int] | None, how: Fit) -> Tensor:
+    return mask if size is None else fit_mask(mask, size, how)
+
+
+def _same_size(mask: Path, target: Path) -> None:
+    (h, w), (height, width) = image_size(mask), image_size(target)
+    if (h, w) != (height, width):
+        raise InputError(
+            f"{mask} is {h}×{w}, but the target {target.name} is {height}×{width}; give a mask of the target's size"
+        )
+
+
+def _stack(paths: Sequence[Path], images: Sequence[Tensor]) -> Tensor:
+    """N pictures → one batch."""
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != images[0].shape:
+            (h, w), (height, width) = image.shape[-2:], images[0].shape[-2:]
+            raise InputError(
+                f"{path} is {h}×{w}, but {paths[0]} is {height}×{width}; give pictures of one size, or a size for all"
+            )
+    return torch.stack(list(images))

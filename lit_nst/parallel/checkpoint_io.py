@@ -1,0 +1,26 @@
+"""Checkpoint files that are whole or not there."""
+
+import io
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.types import _PATH
+
+from pathlib import Path
+
+from lit_nst.files import write_atomically
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes next to the final place, then renames: a killed run leaves the old file or the new one.
+
+    Lightning's own write goes through the temporary folder, which is atomic only where that lies on the
+    same file system.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+        """Saves tensors and plain values, readable with ``weights_only=True``."""
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
+        write_atomically(Path(path), data.getvalue())

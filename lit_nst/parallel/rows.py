@@ -1,0 +1,92 @@
+"""The strategy that spreads independent rows over devices."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+
+class RowsStrategy(DDPStrategy):
+    """One process per device, each with its own rows of ``w``; nothing is exchanged between steps.
+
+    Rows are independent problems whose gradients must not be averaged, so the task is not wrapped in
+    ``DistributedDataParallel``. A checkpoint holds all rows in order: a run may go on with another
+    number of devices.
+    """
+
+    shards_rows = True
+
+    def setup(self, trainer: Trainer) -> None:
+        """Everything that DDP does, but for wrapping and broadcasting."""
+        assert self.accelerator is not None and self.model is not None
+        self.accelerator.setup(trainer)
+        self.precision_plugin.convert_module(self.model)  # type: ignore[arg-type]
+        self.model_to_device()
+        if trainer.state.fn == TrainerFn.FITTING:
+            self.setup_optimizers(trainer)
+        self.setup_precision_plugin()
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """The task's state with the rows of all processes."""
+        state, task = super().lightning_module_state_dict(), self.lightning_module
+        return {key: self.gather(value) if key in _row_state(task) else value for key, value in state.items()}
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        """Takes this process's rows of a checkpoint."""
+        task = self.lightning_module
+        assert task is not None
+        state = checkpoint["state_dict"].items()
+        task.load_state_dict({k: self.take(v) if k in _row_state(task) else v for k, v in state}, strict=strict)
+
+    def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """The optimiser's state with the rows of all processes."""
+        return self._map(super().optimizer_state(optimizer), self.gather, self._shape(local=True))
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes this process's rows of the optimiser's state."""
+        states = [self._map(s, self.take, self._shape(local=False)) for s in checkpoint["optimizer_states"]]
+        super().load_optimizer_state_dict({"optimizer_states": states})
+
+    def gather(self, value: Tensor) -> Tensor:
+        """All rows, in order, on the CPU of rank 0; the others get back what they gave."""
+        if self.world_size == 1:
+            return value
+        parts: list[Any] | None = [None] * self.world_size if self.is_global_zero else None
+        dist.gather_object(value.detach().cpu(), parts)
+        return torch.cat(parts) if parts is not None else value
+
+    def take(self, value: Tensor) -> Tensor:
+        """This process's rows."""
+        task: Any = self.lightning_module
+        return value[task.shard.rows]
+
+    def _shape(self, local: bool) -> tuple[int, ...]:
+        task: Any = self.lightning_module
+        return (task.shard.local if local else task.shard.total, *task.w.shape[1:])
+
+    @staticmethod
+    def _map(state: dict[str, Any], function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> dict[str, Any]:
+        """Applies a function to the tensors of an optimiser's state that have the shape of ``w``."""
+        entries = {
+            index: {k: function(v) if torch.is_tensor(v) and v.shape == shape else v for k, v in entry.items()}
+            for index, entry in state["state"].items()
+        }
+        return {**state, "state": entries}
+
+
+def _row_state(task: Any) -> tuple[str, ...]:
+    """Names of the per-row tensors of a task."""
+    names: tuple[str, ...] = task.row_state
+    return names
+
+
+def register() -> None:
+    """Makes ``--trainer.strategy rows`` (and ``rows_fork``, which starts without a second import) known."""
+    for name, method in (("rows", "popen"), ("rows_fork", "fork")):
+        if name not in StrategyRegistry:
+            StrategyRegistry.register(name, RowsStrategy, description=RowsStrategy.__doc__ or "", start_method=method)

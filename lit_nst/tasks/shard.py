@@ -1,0 +1,41 @@
+"""Which rows of ``w`` a process has."""
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import ParallelStrategy
+from torch import Tensor
+
+from lit_nst.errors import InputError
+
+
+class Shard:
+    """The rows of one process: a contiguous part of all of them.
+
+    Convolutions round a lone image otherwise than two, but agree on any even number of images. So where
+    the run has several rows, a process with an odd number computes its last row twice: ``w`` is then the
+    same, bit for bit, on any number of devices.
+
+    Args:
+        total: Rows of the whole run.
+        trainer: Knows the number of processes and this one's rank.
+
+    Raises:
+        InputError: More processes than rows, or a strategy that would average gradients.
+    """
+
+    def __init__(self, total: int, trainer: Trainer) -> None:
+        if trainer.world_size > total:
+            raise InputError(f"devices: {trainer.world_size} processes for {total} image(s); give at most {total}")
+        if trainer.world_size > 1 and not getattr(trainer.strategy, "shards_rows", False):
+            name = type(trainer.strategy).__name__
+            kind = "would average the gradients of different problems" if isinstance(trainer.strategy, ParallelStrategy) else ""
+            raise InputError(f"strategy: {name} {kind or 'does not shard rows'}; use --trainer.strategy rows")
+        self.total = total
+        self.rows: list[int] = torch.arange(total).tensor_split(trainer.world_size)[trainer.global_rank].tolist()
+        self.local = len(self.rows)
+        odd = total > 1 and self.local % 2 == 1
+        self.padded = [*self.rows, self.rows[-1]] if odd else self.rows
+
+    def pad(self, w: Tensor) -> Tensor:
+        """Repeats the last row where ``padded`` does."""
+        return torch.cat([w, w[-1:]]) if len(self.padded) > len(w) else w

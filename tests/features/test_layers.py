@@ -1,0 +1,40 @@
+import pytest
+from torch import nn
+from torchvision.models.vgg import cfgs, make_layers
+
+from lit_nst.errors import InputError
+from lit_nst.features.layers import in_depth_order, vgg_names
+
+VGG16, VGG19 = vgg_names([2, 2, 3, 3, 3]), vgg_names([2, 2, 4, 4, 4])
+
+
+@pytest.mark.parametrize(("names", "config", "count"), [(VGG16, "D", 31), (VGG19, "E", 37)])
+def test_names_stand_at_torchvisions_indices(names, config, count):
+    kinds = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
+    theirs = [kinds[type(module)] for module in make_layers([c if c == "M" else 1 for c in cfgs[config]])]
+    assert [name[:4] for name in names] == theirs
+    assert len(names) == len(set(names)) == count
+
+
+def test_names_are_the_papers():
+    assert VGG19[:6] == ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1"]
+    assert VGG19[-3:] == ["conv5_4", "relu5_4", "pool5"]
+    assert VGG16[-3:] == ["conv5_3", "relu5_3", "pool5"]
+
+
+def test_depth_order_without_repeats():
+    chosen = in_depth_order(["relu4_2", "pool1", "conv1_1", "pool1"], VGG19, "VGG19")
+    assert chosen == ["conv1_1", "pool1", "relu4_2"]
+
+
+def test_unknown_layer_lists_near_names():
+    with pytest.raises(InputError, match=r'features\.layers: VGG16 has no layer "relu3_4"; .*relu3_3') as caught:
+        in_depth_order(["relu1_1", "relu3_4"], VGG16, "VGG16")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r'"xyz"; choose among conv1_1, …, pool5'):
+        in_depth_order(["xyz"], VGG16, "VGG16")
+
+
+def test_no_layer_is_refused():
+    with pytest.raises(InputError, match=r"features\.layers is empty; name at least one"):
+        in_depth_order([], VGG16, "VGG16")

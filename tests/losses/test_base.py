@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from lit_nst.errors import InputError
+from lit_nst.losses import Loss, Regulariser
+
+
+class Difference(Loss):
+    def distance(self, a, b):
+        return (a - b).flatten(1).sum(1)
+
+
+class Height(Regulariser):
+    def penalty(self, image, latent):
+        return image.flatten(1).amax(1) + latent.flatten(1).amax(1)
+
+
+def maps(**values):
+    return {name: torch.full((2, 1, 1, 1), float(value)) for name, value in values.items()}
+
+
+def test_the_sum_over_layers():
+    loss = Difference(["a", "b"], weight=10, layer_weights=[1, 0.5])
+    assert loss(maps(a=5, b=6, unused=9), loss.measure(maps(a=1, b=2))).tolist() == [60, 60]
+
+
+def test_default_layer_weights_are_a_mean():
+    loss = Difference(["a", "b"])
+    assert loss.layer_weights == [0.5, 0.5]
+    assert loss(maps(a=5, b=6), loss.measure(maps(a=1, b=0))).tolist() == [5, 5]
+
+
+def test_measure_takes_only_its_layers_in_float32_or_better():
+    measured = Difference(["a", "b"]).measure({"a": torch.zeros(1).bfloat16(), "b": torch.zeros(1).double(), "c": None})
+    assert {name: x.dtype for name, x in measured.items()} == {"a": torch.float32, "b": torch.float64}
+
+
+def test_statistics_are_the_feature_by_default():
+    x = torch.rand(2, 3)
+    assert Difference(["a"]).statistics(x) is x
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": []}, "Difference: layers is empty; name at least one"),
+        ({"layers": ["a"], "layer_weights": [1, 2]}, "Difference: 2 layer_weights for 1 layers; give one each"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError) as caught:
+        Difference(**options)
+    assert str(caught.value) == message
+
+
+def test_a_regulariser_is_weighted():
+    assert Height(weight=2)(torch.ones(3, 1, 2, 2), torch.ones(3, 4)).tolist() == [4, 4, 4]
