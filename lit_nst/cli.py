@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile, Namespace
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 # Imported classes have short names in configs.
 from lit_nst import callbacks, degradations, features, generators, losses, parallel, tasks  # noqa: F401
@@ -58,6 +59,17 @@ class Parser(LightningArgumentParser):
         _fail(_one_line(message))
 
 
+class SaveRunConfig(SaveConfigCallback):
+    """Saves ``config.yaml`` once the images and networks are there: bad input leaves no run folder."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Nothing yet."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes the file."""
+        super().setup(trainer, pl_module, "fit")
+
+
 class CLI(LightningCLI):
     """Builds and runs a task from configs and options."""
 
@@ -70,6 +82,7 @@ class CLI(LightningCLI):
             parser_kwargs={"fit": {"usage": USAGE}},
             seed_everything_default=0,
             auto_configure_optimizers=False,
+            save_config_callback=SaveRunConfig,
             save_config_kwargs={"overwrite": True},
             trainer_defaults={
                 "max_steps": 500,
@@ -148,7 +161,8 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: The arguments; None: those of the process.
     """
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for text in ("Found .* module.* in eval mode", ".*LeafSpec.*", ".*isinstance.treespec.*"):
         warnings.filterwarnings("ignore", text)
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")

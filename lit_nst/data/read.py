@@ -127,7 +127,7 @@ def list_images(source: str | list[str]) -> list[Path]:
 def _expand(source: str) -> list[Path]:
     if not source:
         raise InputError("an empty path was given; give a file, a folder or a pattern")
-    path = _embedded(source) if source.startswith("embedded:") else Path(source).expanduser()
+    path = _embedded(source) if source.startswith("embedded:") else Path(os.path.expanduser(source))
     if os.path.isdir(path):
         found = list(path.iterdir())
     elif os.path.exists(path):
@@ -138,7 +138,7 @@ def _expand(source: str) -> list[Path]:
         raise InputError(f"{source} does not exist; give a file, a folder or a pattern")
     images = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file() and p.name[0] != "."]
     if not images:
-        what = "holds no image" if path.is_dir() else "matches no image"
+        what = "holds no image" if os.path.isdir(path) else "matches no image"
         raise InputError(f"{source} {what}; looked for {' '.join(IMAGE_SUFFIXES)}")
     return sorted(images, key=_natural)
 

@@ -47,7 +47,7 @@ class _VGG(Features):
         """Chooses the network; it is built once its layers are known.
 
         Args:
-            weights: ``"random"``: seeded and calibrated, made in about a second, needs no file; see
+            weights: ``"random"``: seeded and calibrated, made in one to three seconds without a file; see
                 ``calibration``. ``"imagenet"``: torchvision's, downloads about half a gigabyte. Or the path of a
                 ``.pth``, ``.pt`` or ``.safetensors`` file with torchvision's names, ``features.0.weight``, ….
             layers: What a call returns; None: to be chosen by ``select`` before the first call.

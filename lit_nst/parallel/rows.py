@@ -21,6 +21,13 @@ class RowsStrategy(DDPStrategy):
 
     shards_rows = True
 
+    def setup_distributed(self) -> None:
+        """Opens a process group, where there is more than one process."""
+        assert self.cluster_environment is not None
+        self.set_world_ranks()
+        if self.cluster_environment.world_size() > 1:
+            super().setup_distributed()
+
     def setup(self, trainer: Trainer) -> None:
         """Everything that DDP does, but for wrapping and broadcasting."""
         assert self.accelerator is not None and self.model is not None

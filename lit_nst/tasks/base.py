@@ -1,5 +1,6 @@
 """The task: one optimised tensor, frozen networks, and all the hooks."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -68,6 +69,7 @@ class Task(LightningModule):
             features.select(list(layers))
         self.features = freeze(features) if features is not None and layers else None
         self.references: dict[str, dict[str, Tensor]] = {}
+        self.reported: set[int] = set()
 
     def setup(self, stage: str) -> None:
         """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
@@ -202,6 +204,23 @@ class Task(LightningModule):
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
             for name, value in zip(("loss", *names), sums[:-1] / sums[-1].clamp_min(1), strict=True):
                 self.log(name, value, prog_bar=True, sync_dist=True, rank_zero_only=False)
+
+            self._report_stopped()
+
+    def on_train_end(self) -> None:
+        """Tells of rows that stopped since the last line of the log."""
+        self._report_stopped()
+
+    def _report_stopped(self) -> None:
+        names = self.trainer.datamodule.names(self.roles[0])  # type: ignore[attr-defined]
+        for row, step in zip(self.shard.rows, self.stopped.tolist(), strict=True):
+            if step >= 0 and row not in self.reported:
+                self.reported.add(row)
+                warnings.warn(
+                    f"row {row} ({names[row]}): its loss or gradient is not finite at step {step}; it is stopped there, "
+                    "its best earlier step is kept",
+                    stacklevel=2,
+                )
 
     @torch.no_grad()
     def on_after_backward(self) -> None:

@@ -126,7 +126,10 @@ def test_precision_is_kept_at_a_new_selection():
 def test_channels_last_in_memory(image):
     features = VGG16(layers=["relu2_1"], width=0.125)
     assert features.net.conv1_2.weight.is_contiguous(memory_format=torch.channels_last)
+    entering = []
+    features.net.conv1_1.register_forward_pre_hook(lambda module, inputs: entering.extend(inputs))
     assert features(image)["relu2_1"].is_contiguous(memory_format=torch.channels_last)
+    assert entering[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_pooling_follows_the_weights(tmp_path):

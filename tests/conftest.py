@@ -1,0 +1,42 @@
+"""Small networks and pictures for all tests."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lit_nst.functional.random import generator as keyed
+from lit_nst.generators.stylegan2.checkpoint import write
+from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesis
+
+TINY = Architecture(z_dim=8, w_dim=8, channels=(8, 8, 6), mapping_layers=2, lr_multiplier=0.01)
+
+
+def tiny_state(architecture: Architecture = TINY, seed: int = 0) -> dict[str, torch.Tensor]:
+    """A StyleGAN2 of random weights by NVlabs' names, with noise and w_avg that matter."""
+    nets = torch.nn.ModuleDict({"mapping": Mapping(architecture), "synthesis": Synthesis(architecture)})
+    state = nets.state_dict()
+    numbers = keyed(seed, "tiny")
+    for name, value in state.items():
+        if "resample_filter" in name:
+            continue
+        draw = torch.randn(value.shape, generator=numbers)
+        scale = 100.0 if "mapping.fc" in name and name.endswith("weight") else 0.3 if "bias" in name else 1.0
+        offset = 1.0 if name.endswith("affine.bias") else 0.0
+        value.copy_(draw * (0.1 if name.endswith("noise_strength") else scale) + offset)
+    return state
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A 16×16 StyleGAN2 file."""
+    path = tmp_path_factory.mktemp("generator") / "tiny.safetensors"
+    write(path, TINY, tiny_state())
+    return path
+
+
+@pytest.fixture
+def smooth_images() -> torch.Tensor:
+    """Four smooth 16×16 pictures in [0, 1]."""
+    coarse = torch.rand(4, 3, 4, 4, generator=keyed(0, "pictures"))
+    return torch.nn.functional.interpolate(coarse, size=16, mode="bilinear")

@@ -1,0 +1,62 @@
+"""Two real processes against one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.fitting import save_images
+from tests.parallel.run_rows import run
+
+
+def fork(settings: dict) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tests.parallel.run_rows", json.dumps(settings)]
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture
+def settings(tiny_generator, smooth_images, tmp_path):
+    targets = save_images(smooth_images[:3], tmp_path / "targets")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one = {"generator": str(tiny_generator), "targets": targets, "out": str(tmp_path / "one"), "devices": 1, "strategy": "rows"}
+    return one, {**one, "out": str(tmp_path / "two"), "devices": 2, "strategy": "rows_fork"}
+
+
+def state(folder: str, step: int = 8) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(Path(folder) / f"{step}.ckpt", weights_only=True)
+    return {**checkpoint["state_dict"], **checkpoint["optimizer_states"][0]["state"][0]}
+
+
+def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_two_processes_give_the_same_bits_as_one_and_runs_move_between_them(settings, tmp_path):
+    one, two = settings
+    run(**one)
+    done = fork(two)
+    assert done.returncode == 0, done.stderr
+    assert state(one["out"])["w"].shape == (3, 6, 8)
+    assert_equal(state(one["out"]), state(two["out"]))
+    half = str(tmp_path / "half.ckpt")
+    Path(two["out"], "4.ckpt").rename(half)
+    Path(one["out"], "8.ckpt").unlink()
+    run(**one, ckpt_path=half)
+    assert_equal(state(one["out"]), state(two["out"]))
+    Path(one["out"], "4.ckpt").rename(half)
+    Path(two["out"], "8.ckpt").unlink()
+    assert fork({**two, "ckpt_path": half}).returncode == 0
+    assert_equal(state(one["out"]), state(two["out"]))
+
+
+def test_plain_ddp_is_refused(settings):
+    done = fork({**settings[1], "strategy": "ddp_fork"})
+    assert done.returncode != 0
+    assert "would average the gradients of different problems; use --trainer.strategy rows" in done.stderr
