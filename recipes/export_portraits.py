@@ -1,6 +1,6 @@
 """Ships the trained portrait generator: float16 safetensors, card, sample sheet, held-out portraits.
 
-    python recipes/export_portraits.py portraits.pt --minutes 75 --command "python recipes/train_portraits.py …"
+python recipes/export_portraits.py portraits.pt --minutes 75 --command "python recipes/train_portraits.py …"
 """
 
 import argparse

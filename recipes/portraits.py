@@ -86,7 +86,9 @@ class _Scene:
         self.skin = _mix(dark, pale, _share(a["skin_tone"] + 0.35)) + warm
         gray = 0.07 + 0.55 * _share(1.1 * a["hair_shade"] - 0.3)
         tint = _share(a["hair_warmth"])
-        self.hair = torch.stack([gray * (1.05 + 0.35 * tint), gray * (0.95 - 0.02 * tint), gray * (0.9 - 0.42 * tint)], 1)
+        self.hair = torch.stack(
+            [gray * (1.05 + 0.35 * tint), gray * (0.95 - 0.02 * tint), gray * (0.9 - 0.42 * tint)], 1
+        )
         self.image = torch.zeros(len(a["x"]), 3, resolution, resolution)
 
     def cover(self, distance: Tensor, softness: float = 1.0) -> Tensor:
@@ -263,6 +265,8 @@ def _glasses(s: _Scene) -> None:
         s.paint(0.10 * worn * s.cover(lens), torch.tensor([0.80, 0.90, 1.0]).view(1, 3, 1, 1))
         frame = torch.minimum(frame, lens.abs() - 0.016)
     bridge = _box(s.u - s.turn, s.v + 0.075, 0.05, 0.014, 0.01)
-    arms = torch.maximum((s.v + 0.08).abs() - 0.014, (s.u.abs() - s.width + 0.03).clamp_min(0.36 - (s.u - s.turn).abs()))
+    arms = torch.maximum(
+        (s.v + 0.08).abs() - 0.014, (s.u.abs() - s.width + 0.03).clamp_min(0.36 - (s.u - s.turn).abs())
+    )
     frame = torch.minimum(frame, torch.minimum(bridge, torch.maximum(arms, _face_distance(s))))
     s.paint(worn * s.cover(frame), torch.tensor([0.10, 0.09, 0.11]).view(1, 3, 1, 1))

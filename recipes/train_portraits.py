@@ -1,6 +1,6 @@
 """Trains the shipped portrait generator: regresses G(mapping(z)) on the renderer's picture of z.
 
-    python recipes/train_portraits.py --minutes 60 --out lit_nst/embedded/portraits.safetensors
+python recipes/train_portraits.py --minutes 60 --out lit_nst/embedded/portraits.safetensors
 """
 
 import argparse
@@ -31,7 +31,7 @@ class Generator(nn.Module):
         self.mapping, self.synthesis = Mapping(ARCHITECTURE), Synthesis(ARCHITECTURE)
 
     def forward(self, z: Tensor, resolution: int) -> Tensor:
-        """z → image in about [-1, 1]."""
+        """Draws the portraits of some attributes, in about [-1, 1]."""
         image: Tensor = self.synthesis(self.mapping(z), noise=False, resolution=resolution)
         return image
 
@@ -43,7 +43,7 @@ class Pool:
         self.seed, self.cursor = seed, 0
         self.z = torch.empty(size, ATTRIBUTES)
         self.images = torch.empty(size, 3, 64, 64, dtype=torch.uint8)
-        for start in range(0, size, 16):
+        for _ in range(0, size, 16):
             self.refresh(16)
 
     def refresh(self, count: int) -> None:
@@ -98,7 +98,9 @@ def train(arguments: argparse.Namespace) -> Generator:
     while (share := (time.time() - begin) / (60 * arguments.minutes)) < 1:
         stages = STAGES if not arguments.resume else STAGES[-1:]
         resolution, batch = next((r, b) for end, r, b in stages if share < end)
-        optimizer.param_groups[0]["lr"] = arguments.lr * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * share))
+        optimizer.param_groups[0]["lr"] = (
+            arguments.lr * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * share))
+        )
         pool.refresh(arguments.refresh)
         z, target = pool.draw(batch, resolution)
         # The last part runs in single precision, which bfloat16 would leave a little rough.
@@ -114,8 +116,11 @@ def train(arguments: argparse.Namespace) -> Generator:
                 slow.lerp_(fast, 1 - decay)
         step += 1
         if step % 500 == 0:
-            print(f"{time.time() - begin:6.0f} s  step {step}  {resolution}²  loss {loss.item():.4f}  "
-                  f"held-out {psnr(average, 100):.2f} dB", flush=True)
+            print(
+                f"{time.time() - begin:6.0f} s  step {step}  {resolution}²  loss {loss.item():.4f}  "
+                f"held-out {psnr(average, 100):.2f} dB",
+                flush=True,
+            )
             torch.save(average.state_dict(), arguments.out.with_suffix(".part"))
     return average
 

@@ -37,7 +37,7 @@ class History(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._waiting.append((trainer.global_step, outputs["sums"]))
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if trainer.global_step % _interval(trainer) == 0:
             self._flush(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -55,6 +55,11 @@ class History(Callback):
         if trainer.is_global_zero:
             with self._path.open("ab") as file:
                 file.write(_csv(lines))
+
+
+def _interval(trainer: Any) -> int:
+    """Steps between two lines of the log; the trainer's own types lack it."""
+    return int(trainer.log_every_n_steps)
 
 
 def _csv(lines: list[list[str]]) -> bytes:

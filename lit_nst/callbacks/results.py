@@ -70,7 +70,9 @@ class Results(Callback):
             "steps_per_second": round((trainer.global_step - self._first) / max(seconds, 1e-9), 3),
             "generator_sha256": task.generator.digest,
             "rows": figures,
-            "mean": {k: float(np.mean([row[k] for row in figures])) for k, v in figures[0].items() if isinstance(v, float)},
+            "mean": {
+                k: float(np.mean([row[k] for row in figures])) for k, v in figures[0].items() if isinstance(v, float)
+            },
         }
         write_atomically(folder / "metrics.json", json.dumps(_plain(record), indent=2, allow_nan=False).encode())
         trainer.print(self._summary(figures, folder, seconds, trainer.global_step - self._first))

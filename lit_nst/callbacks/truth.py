@@ -6,6 +6,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from torch import Tensor
 
+from lit_nst.errors import InputError
+
 
 def load_truth(trainer: Trainer, task: Any, rows: Sequence[int]) -> Tensor | None:
     """The undegraded pictures of some rows.
@@ -23,5 +25,9 @@ def load_truth(trainer: Trainer, task: Any, rows: Sequence[int]) -> Tensor | Non
     role = "truth" if data.has("truth") else task.roles[0]
     if role != "truth" and task.measured(role):
         return None
+    if data.count(role) != data.count(task.roles[0]):
+        raise InputError(
+            f"--data.truth: {data.count(role)} pictures for {data.count(task.roles[0])} targets; give one each"
+        )
     images: Tensor = data.load(role, rows, task.size)
     return images

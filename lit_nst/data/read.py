@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
+from lit_nst.embedded import FOLDER
 from lit_nst.errors import InputError
 
 Alpha = Literal["composite", "mask"]
@@ -24,7 +25,6 @@ IMAGE_SUFFIXES = (
     *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 MAX_PIXELS = 100_000_000
-EMBEDDED = Path(__file__).parents[1] / "embedded"
 
 # Named, because some of Pillow's other readers start external programs.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -147,7 +147,7 @@ def _embedded(source: str) -> Path:
     name = Path(source.removeprefix("embedded:"))
     if ".." in name.parts or name.is_absolute():
         raise InputError(f"{source} leaves the embedded images; give a name such as embedded:portraits/03.png")
-    return EMBEDDED / name
+    return FOLDER / name
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:

@@ -1,14 +1,13 @@
-"""Writing of files that are whole at any moment."""
+"""Writing of pictures."""
 
-import contextlib
 import io
-import os
-import secrets
 from pathlib import Path
 
 import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
+
+from lit_nst.files import write_atomically
 
 
 def write_png(image: Tensor, path: str | Path, text: dict[str, str] | None = None) -> None:
@@ -34,42 +33,3 @@ def write_png(image: Tensor, path: str | Path, text: dict[str, str] | None = Non
     buffer = io.BytesIO()
     Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG", pnginfo=info)
     write_atomically(Path(path), buffer.getvalue())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file so that a reader, or a crash, finds the old one or the new one, never a part.
-
-    The bytes go to a temporary ``.part`` file in the same folder, to the disk, and then to their name in
-    one step. A missing folder is made. After a failure the old file is as it was and no ``.part`` is left.
-
-    Args:
-        path: The file's final name.
-        data: All of its bytes.
-
-    Raises:
-        OSError: As the system says: a full disk, a folder that cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name survives a power cut too, on the systems that can do so; the file is whole either way."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -15,9 +15,11 @@ class Degradation(nn.Module):
     Attributes:
         role: Name of the images (such as ``"mask"``) that the operator takes from the data when they
             are given there, through ``attach``; None for most.
+        observed: The target already is this operator's measurement.
     """
 
     role: str | None = None
+    observed: bool = False
 
     def forward(self, image: Tensor) -> Tensor:
         """B×3×H×W in [0, 1] → B×3×h×w."""

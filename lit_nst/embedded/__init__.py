@@ -19,6 +19,8 @@ def locate(name: str) -> Path:
     """
     path = (FOLDER / name.removeprefix(PREFIX)).resolve()
     if not path.is_relative_to(FOLDER) or not path.exists() or path == FOLDER:
-        known = ", ".join(PREFIX + p.name for p in sorted(FOLDER.iterdir()) if p.is_dir() and not p.name.startswith("_"))
+        known = ", ".join(
+            PREFIX + p.name for p in sorted(FOLDER.iterdir()) if p.is_dir() and not p.name.startswith("_")
+        )
         raise InputError(f'"{name}" does not come with the package; there is {known}')
     return path

@@ -32,9 +32,8 @@ class Loss(nn.Module):
         if layer_weights is None:
             layer_weights = [1 / len(self.layers)] * len(self.layers)
         if len(layer_weights) != len(self.layers):
-            raise InputError(
-                f"{type(self).__name__}: {len(layer_weights)} layer_weights for {len(self.layers)} layers; give one each"
-            )
+            given, needed = len(layer_weights), len(self.layers)
+            raise InputError(f"{type(self).__name__}: {given} layer_weights for {needed} layers; give one each")
         self.weight, self.layer_weights = weight, list(layer_weights)
 
     def statistics(self, feature: Tensor) -> Tensor:

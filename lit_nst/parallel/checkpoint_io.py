@@ -1,13 +1,12 @@
 """Checkpoint files that are whole or not there."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
-
-from pathlib import Path
 
 from lit_nst.files import write_atomically
 

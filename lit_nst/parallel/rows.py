@@ -30,9 +30,10 @@ class RowsStrategy(DDPStrategy):
 
     def setup(self, trainer: Trainer) -> None:
         """Everything that DDP does, but for wrapping and broadcasting."""
-        assert self.accelerator is not None and self.model is not None
+        assert self.accelerator is not None
+        assert self.model is not None
         self.accelerator.setup(trainer)
-        self.precision_plugin.convert_module(self.model)  # type: ignore[arg-type]
+        self.precision_plugin.convert_module(self.model)
         self.model_to_device()
         if trainer.state.fn == TrainerFn.FITTING:
             self.setup_optimizers(trainer)

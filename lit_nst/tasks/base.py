@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from lit_nst.data import Images
@@ -62,9 +63,12 @@ class Task(LightningModule):
         self.regulariser = regulariser
         self.search, self.optimizer = search or Search(), optimizer
         self.degradation = nn.Sequential()
-        layers = dict.fromkeys(layer for loss in self.compared.values() for layer in loss.layers if layer != "image")
+        named = [loss for _, loss in compared.values() if loss is not None]
+        layers = dict.fromkeys(layer for loss in named for layer in loss.layers if layer != "image")
         if layers and features is None:
-            raise InputError(f"the losses compare {', '.join(layers)}, but there is no network; give --model.features VGG16")
+            raise InputError(
+                f"the losses compare {', '.join(layers)}, but there is no network; give --model.features VGG16"
+            )
         if features is not None and layers:
             features.select(list(layers))
         self.features = freeze(features) if features is not None and layers else None
@@ -201,7 +205,8 @@ class Task(LightningModule):
         return fine
 
     def _log(self, names: list[str], sums: Tensor) -> None:
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        # Lightning's own types lack the attribute.
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             for name, value in zip(("loss", *names), sums[:-1] / sums[-1].clamp_min(1), strict=True):
                 self.log(name, value, prog_bar=True, sync_dist=True, rank_zero_only=False)
 
@@ -237,7 +242,7 @@ class Task(LightningModule):
         with torch.no_grad():
             self.w.copy_(torch.where(_like(self.stopped < 0, self.w), self.w, before))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser of ``w``, its step size in units of the generator's scale, with ramps."""
         optimizer = self.optimizer([self.w])
         if isinstance(optimizer, torch.optim.LBFGS) and self.shard.local > 1:

@@ -15,8 +15,9 @@ def freeze(net: Net) -> Net:
     it, yet ``state_dict`` leaves its entries out and a strict ``load_state_dict`` does not ask for them.
     """
     net.eval().requires_grad_(False)
-    net.register_state_dict_post_hook(_leave_out)
-    net.register_load_state_dict_pre_hook(_fill_in)
+    # PyTorch leaves these two public methods without types.
+    net.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
+    net.register_load_state_dict_pre_hook(_fill_in)  # type: ignore[no-untyped-call]
     return net
 
 

@@ -28,7 +28,11 @@ class Shard:
             raise InputError(f"devices: {trainer.world_size} processes for {total} image(s); give at most {total}")
         if trainer.world_size > 1 and not getattr(trainer.strategy, "shards_rows", False):
             name = type(trainer.strategy).__name__
-            kind = "would average the gradients of different problems" if isinstance(trainer.strategy, ParallelStrategy) else ""
+            kind = (
+                "would average the gradients of different problems"
+                if isinstance(trainer.strategy, ParallelStrategy)
+                else ""
+            )
             raise InputError(f"strategy: {name} {kind or 'does not shard rows'}; use --trainer.strategy rows")
         self.total = total
         self.rows: list[int] = torch.arange(total).tensor_split(trainer.world_size)[trainer.global_rank].tolist()

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from lit_nst.data.read import read_image
-from lit_nst.data.write import write_atomically, write_png
+from lit_nst.data.write import write_png
+from lit_nst.files import write_atomically
 
 
 def image(*levels):

@@ -23,7 +23,13 @@ def settings(tiny_generator, smooth_images, tmp_path):
     targets = save_images(smooth_images[:3], tmp_path / "targets")
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    one = {"generator": str(tiny_generator), "targets": targets, "out": str(tmp_path / "one"), "devices": 1, "strategy": "rows"}
+    one = {
+        "generator": str(tiny_generator),
+        "targets": targets,
+        "out": str(tmp_path / "one"),
+        "devices": 1,
+        "strategy": "rows",
+    }
     return one, {**one, "out": str(tmp_path / "two"), "devices": 2, "strategy": "rows_fork"}
 
 

@@ -193,7 +193,9 @@ def test_target_features_are_computed_once(tiny_generator, images, tmp_path):
     features = VGG16("random", width=0.1)
     calls = []
     features.register_forward_hook(lambda *_: calls.append(1))
-    task = Inversion(StyleGAN2(str(tiny_generator), samples=200), PerceptualLoss(["relu1_2", "relu2_1"]), features=features)
+    task = Inversion(
+        StyleGAN2(str(tiny_generator), samples=200), PerceptualLoss(["relu1_2", "relu2_1"]), features=features
+    )
     fit(task, images, tmp_path, steps=5)
     assert len(calls) == 5 + 1
     assert features.layers == ["relu1_2", "relu2_1"]

@@ -1,12 +1,14 @@
+from itertools import pairwise
+
 from lit_nst.tasks.schedule import Ramp, jitter
 
 
 def test_ramp_rises_falls_and_never_starts_at_zero():
     values = [Ramp(200, 0.05, 0.25)(step) for step in range(200)]
     assert values[0] == 0.1
-    assert all(a < b for a, b in zip(values[:9], values[1:10], strict=True))
+    assert all(a < b for a, b in pairwise(values[:10]))
     assert set(values[10:150]) == {1.0}
-    assert all(a > b for a, b in zip(values[150:], values[151:], strict=False))
+    assert all(a > b for a, b in pairwise(values[150:]))
     assert 0 < values[-1] < 0.01
 
 

@@ -16,7 +16,7 @@ def trainer(rank=0, world=1, strategy=None):
 @pytest.mark.parametrize(("total", "world"), [(1, 1), (5, 1), (5, 2), (7, 3), (4, 4)])
 def test_every_row_has_one_process_and_batches_are_even(total, world):
     shards = [Shard(total, trainer(rank, world, RowsStrategy())) for rank in range(world)]
-    assert sum((shard.rows for shard in shards), []) == list(range(total))
+    assert [row for shard in shards for row in shard.rows] == list(range(total))
     for shard in shards:
         assert total == 1 or len(shard.padded) % 2 == 0
         w = torch.arange(float(shard.local))

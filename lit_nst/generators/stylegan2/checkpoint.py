@@ -76,7 +76,7 @@ def write(path: Path, architecture: Architecture, state: dict[str, Tensor], half
 
 
 def _infer(state: dict[str, Tensor], lr_multiplier: float, conv_clamp: float | None) -> Architecture:
-    channels = []
+    channels: list[int] = []
     while f"synthesis.b{4 * 2 ** len(channels)}.conv1.weight" in state:
         channels.append(len(state[f"synthesis.b{4 * 2 ** len(channels)}.conv1.weight"]))
     depth = sum(key.startswith("mapping.fc") and key.endswith(".weight") for key in state)

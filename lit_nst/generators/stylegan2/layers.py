@@ -104,7 +104,9 @@ class SynthesisLayer(nn.Module):
         x = x * style[:, :, None, None].to(x.dtype)
         if self.up == 2:
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = F.conv2d(x, (4 * self.resample_filter).to(x.dtype).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
+            x = F.conv2d(
+                x, (4 * self.resample_filter).to(x.dtype).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1]
+            )
         else:
             x = F.conv2d(x, self.weight, padding=1)
         # The leaky ReLU is positively homogeneous: its gain √2 is folded into what comes before it.
