@@ -48,6 +48,9 @@ class FullyConnected(nn.Module):
         lr_multiplier: ``m``; the stored weights are drawn with standard deviation 1/m.
     """
 
+    scaled_weight: Tensor | None
+    scaled_bias: Tensor | None
+
     def __init__(
         self, fan_in: int, fan_out: int, activate: bool = False, bias_init: float = 0.0, lr_multiplier: float = 1.0
     ) -> None:
@@ -55,11 +58,24 @@ class FullyConnected(nn.Module):
         self.weight = nn.Parameter(torch.randn(fan_out, fan_in) / lr_multiplier)
         self.bias = nn.Parameter(torch.full((fan_out,), bias_init / lr_multiplier))
         self.activate, self.lr_multiplier = activate, lr_multiplier
+        self.register_buffer("scaled_weight", None, persistent=False)
+        self.register_buffer("scaled_bias", None, persistent=False)
+
+    def scaled(self) -> tuple[Tensor, Tensor]:
+        """The weights that multiply, ``W·m/√in`` and ``m·b``, in double precision."""
+        m = self.lr_multiplier
+        return self.weight.double() * (m / math.sqrt(self.weight.shape[1])), self.bias.double() * m
+
+    def precompute(self) -> None:
+        """Scales the weights once; call it after they are final."""
+        self.scaled_weight, self.scaled_bias = (value.detach() for value in self.scaled())
 
     def forward(self, x: Tensor) -> Tensor:
         """B×in → B×out."""
-        m = self.lr_multiplier
-        x = linear(x, self.weight * (m / math.sqrt(self.weight.shape[1])), self.bias * m)
+        if self.scaled_weight is None or self.scaled_bias is None:
+            x = linear(x, *self.scaled())
+        else:
+            x = linear(x, self.scaled_weight, self.scaled_bias)
         return F.leaky_relu(x, 0.2) * GAIN if self.activate else x
 
 
@@ -83,7 +99,7 @@ class SynthesisLayer(nn.Module):
         self, fan_in: int, fan_out: int, w_dim: int, resolution: int, up: int = 1, conv_clamp: float | None = None
     ) -> None:
         super().__init__()
-        self.up, self.conv_clamp = up, conv_clamp
+        self.up, self.conv_clamp, self.noisy = up, conv_clamp, True
         self.affine = FullyConnected(w_dim, fan_in, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(fan_out, fan_in, 3, 3).contiguous(memory_format=torch.channels_last))
         self.noise_strength = nn.Parameter(torch.zeros([]))
@@ -93,13 +109,15 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("weight_energy", None, persistent=False)
 
     def precompute(self) -> None:
-        """Computes Σₖ W² once; call it after the weights are final."""
-        self.weight_energy = self.weight.detach().square().sum((2, 3))
+        """Computes what depends on the weights alone, such as Σₖ W²; call it after they are final."""
+        self.weight_energy = self.weight.detach().double().square().sum((2, 3))
+        self.noisy = bool(self.noise_strength != 0)
+        self.affine.precompute()
 
     def forward(self, x: Tensor, w: Tensor, noise: bool = True) -> Tensor:
         """B×in×h×h and B×w_dim → B×out×(h·up)×(h·up)."""
         style = self.affine(w)
-        energy = self.weight.square().sum((2, 3)) if self.weight_energy is None else self.weight_energy
+        energy = self.weight.double().square().sum((2, 3)) if self.weight_energy is None else self.weight_energy
         demodulation = (linear(style.square(), energy) + 1e-8).rsqrt() * GAIN
         x = x * style[:, :, None, None].to(x.dtype)
         if self.up == 2:
@@ -111,10 +129,11 @@ class SynthesisLayer(nn.Module):
             x = F.conv2d(x, self.weight, padding=1)
         # The leaky ReLU is positively homogeneous: its gain √2 is folded into what comes before it.
         shift = (GAIN * self.bias)[:, None, None]
-        if noise:
+        if noise and self.noisy:
             shift = shift + GAIN * self.noise_strength * self.noise_const
-        x = torch.addcmul(shift.to(x.dtype), x, demodulation[:, :, None, None].to(x.dtype))
-        x = F.leaky_relu(x, 0.2)
+        x = x * demodulation[:, :, None, None].to(x.dtype)
+        x += shift.to(x.dtype)
+        x = F.leaky_relu_(x, 0.2)
         return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
 
 

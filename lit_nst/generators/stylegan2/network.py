@@ -158,5 +158,5 @@ class Synthesis(nn.Module):
     def precompute(self) -> None:
         """Computes what depends on the weights alone; call it after they are final."""
         for module in self.modules():
-            if isinstance(module, SynthesisLayer):
+            if isinstance(module, (SynthesisLayer, FullyConnected)):
                 module.precompute()
