@@ -1,5 +1,6 @@
 """Command line: ``python cli.py fit --config inversion.yaml``, or ``lit-nst fit --config inversion.yaml``."""
 
+import contextlib
 import logging
 import os
 import re
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
 
 # Imported classes have short names in configs.
 from lit_nst import callbacks, degradations, features, generators, losses, parallel, tasks  # noqa: F401
@@ -42,11 +45,19 @@ class ConfigFile(ActionConfigFile):
                 known = ", ".join(sorted(path.name for path in CONFIGS.glob("*.yaml")))
                 raise TypeError(f'there is no "{value}", neither here nor in {CONFIGS} ({known})')
             value = str(CONFIGS / value)
+        parser.reading = value
         ActionConfigFile.apply_config(parser, cfg, dest, value)
+        parser.reading = None
 
 
 class Parser(LightningArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose options are written out."""
+
+    reading: str | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # An abbreviation would hide a misspelling: --trainer.max_step would be taken for max_steps.
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
         """Swaps in the ``--config`` with the look-up."""
@@ -56,7 +67,11 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints one line and exits with status 2."""
-        _fail(_one_line(message))
+        if not self.exit_on_error:
+            # The parser of a class inside another: the outer one tries its other types, or knows the whole name.
+            super().error(message, ex)
+        text = _one_line(message) if ex is None else _explain(ex)
+        _fail(text if self.reading is None else f"{self.reading}: {text}")
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -66,8 +81,30 @@ class SaveRunConfig(SaveConfigCallback):
         """Nothing yet."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the file."""
+        """Writes the file, as one that runs again from the start, in a folder of its own."""
+        if self.config.ckpt_path is not None:
+            self.config = self.config.clone()
+            self.config.ckpt_path = None
+            settings = _logger_settings(self.config)
+            if "version" in settings:
+                settings["version"] = None
         super().setup(trainer, pl_module, "fit")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Takes away what TensorBoard made of a run that never started."""
+        if not trainer.is_global_zero or not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        # The logger's, since trainer.log_dir asks the other processes, which may be gone.
+        folder = Path(trainer.logger.log_dir)
+        if self.already_saved or (folder / self.config_filename).exists():
+            return
+        trainer.logger.finalize("failed")
+        for file in folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
+            file.unlink()
+        with contextlib.suppress(OSError):
+            # Folders that hold anything else stay.
+            folder.rmdir()
+            folder.parent.rmdir()
 
 
 class CLI(LightningCLI):
@@ -118,16 +155,24 @@ class CLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Names the run after its first config; a run that goes on keeps its folder."""
         config = self.config["fit"]
-        logger = config.trainer.logger
-        if not isinstance(logger, Namespace) or "name" not in (logger.get("init_args") or {}):
+        if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+            raise InputError(f"--ckpt_path: {config.ckpt_path} does not exist; give a run's checkpoints/last.ckpt")
+        settings = _logger_settings(config)
+        if "name" not in settings:
             return
-        settings = logger.init_args
         run = Path(config.ckpt_path).resolve().parent.parent if config.get("ckpt_path") else None
         if run is not None and (run / "config.yaml").is_file() and settings.get("version") is None:
             settings.save_dir, settings.name, settings.version = str(run.parent.parent), run.parent.name, run.name
         elif settings.name is None:
             files = config.get("config") or []
             settings.name = Path(str(files[0])).stem if files else "run"
+
+    def instantiate_classes(self) -> None:
+        """Makes task, data and trainer; a value that one of them refuses is bad input, whoever wrote the class."""
+        try:
+            super().instantiate_classes()
+        except (ValueError, MisconfigurationException) as error:
+            raise InputError(_explain(error)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Leaves out the callbacks that the trainer's own switches turn off."""
@@ -141,12 +186,34 @@ class CLI(LightningCLI):
         """The command line decides: what a checkpoint says of its run does not override it."""
 
 
+def _logger_settings(config: Namespace) -> Any:
+    """What the logger of a config is made with; empty where it has none, or several."""
+    logger = config.trainer.logger
+    return (logger.get("init_args") or {}) if isinstance(logger, Namespace) else {}
+
+
+def _explain(error: BaseException) -> str:
+    """The whole name of the option, the class, and the reason, of jsonargparse's nested errors."""
+    names, owner, before = list[str](), "", ""
+    while re.search('Parser key "|Problem with given class_path', text := str(error)):
+        if (key := re.match('Parser key "(.+?)":', text)) and text != before:
+            names, owner = [*names, key[1]], ""
+        if found := re.match(r"Problem with given class_path '(?:.*\.)?(\w+)'", text):
+            owner = f" ({found[1]})"
+        if (cause := error.__cause__ or error.__context__) is None:
+            break
+        before, error = text, cause
+    return f"{'.'.join(names)}{owner}: {_one_line(text)}" if names else _one_line(text)
+
+
 def _one_line(message: str) -> str:
     """What is wrong, of jsonargparse's explanation of all it tried."""
     lines = [line.strip(" -\t") for line in message.splitlines()]
-    noise = re.compile(r"(Subtypes:|Errors:|Given value|Does not validate|Expected a <class 'NoneType'>|Problem with|$)")
-    kept = list(dict.fromkeys(line for line in lines if not noise.match(line)))
-    return " ".join(kept) or " ".join(lines)
+    tried = "Does not validate|Problem with|Expected a <class 'NoneType'>|Expected a path but"
+    noise = re.compile(f"({tried}|Subtypes:|Errors:|Given value|$)")
+    kept = list(dict.fromkeys(line for line in lines if not noise.match(line))) or lines
+    text = re.sub(r"a <class '([\w.]+)'>", r"\1", "; ".join(kept)).replace("a typing.Literal", "one of ")
+    return re.sub("Expected a dot import path string: (.+)", r'there is no fitting class "\1"', text)
 
 
 def _fail(message: str) -> NoReturn:
@@ -168,5 +235,5 @@ def main(args: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
     try:
         CLI(args)
-    except InputError as error:
-        _fail(str(error))
+    except (InputError, MisconfigurationException, OSError) as error:
+        _fail(" ".join(str(error).split()))

@@ -226,3 +226,14 @@ class RegulariserContract:
         again = from_yaml(Regulariser, term, {**self.init_args, "weight": 2.5})
         assert type(again) is self.regulariser
         assert torch.equal(again(**self.inputs()), term(**self.inputs()))
+
+
+def assert_rounding_is_the_same_in_a_batch_and_on_two_threads(evaluate, *inputs):
+    """``evaluate`` gives a value per row, bit for bit the same alone, together, and on one thread or two."""
+    before, values = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        alone = [evaluate(*(x[row : row + 1] for x in inputs)) for row in range(len(inputs[0]))]
+        values += [evaluate(*inputs), torch.cat(alone)]
+    torch.set_num_threads(before)
+    assert all(torch.equal(value, values[0]) for value in values[1:])

@@ -40,6 +40,10 @@ class History(Callback):
         if trainer.global_step % _interval(trainer) == 0:
             self._flush(trainer)
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # A run that is killed and goes on from here needs the lines of all the steps before.
+        self._flush(trainer)
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._flush(trainer)
 

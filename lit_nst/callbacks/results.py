@@ -20,12 +20,15 @@ from lit_nst.features import VGG16, Features
 from lit_nst.files import write_atomically
 from lit_nst.report import Row, comparison, feature_distance, human_time, psnr, ssim, summary_table
 
+RESERVED = ("comparison", "trajectory")
+
 
 class Results(Callback):
     """Writes what a run found: the best ``w`` of each row, its picture, its figures.
 
     ``results/NAME.png`` per row, ``results/comparison.png``, ``results/latent.npz`` and
-    ``latent.safetensors`` where ``w`` is a latent, ``metrics.json``, and a summary in the terminal.
+    ``latent.safetensors`` where ``w`` is a latent, ``metrics.json``, and a summary in the terminal. A row
+    named as one of the report's own pictures gets ``_`` after its name; pixels that are not finite are black.
 
     Args:
         judge: Network of the LPIPS-type distance ``perceptual`` (unit-normalised features, squared
@@ -35,6 +38,11 @@ class Results(Callback):
     def __init__(self, judge: Features | None = None) -> None:
         self.judge = judge or VGG16("random", ["relu1_2", "relu2_2", "relu3_3"], width=0.5, seed=2_001)
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        task: Any = pl_module
+        # Now, since a file that cannot be read must not end a run after its last step.
+        self._truth = load_truth(trainer, task, range(task.shard.total))
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin, self._first = time.perf_counter(), trainer.global_step
 
@@ -43,7 +51,7 @@ class Results(Callback):
         task: Any = pl_module
         seconds = time.perf_counter() - self._begin
         folder = Path(trainer.log_dir or trainer.default_root_dir)
-        local = task(task.best).float()
+        local = task(task.best).float().nan_to_num(0)
         role = task.roles[0]
         own: dict[str, Tensor] = {
             "result": local,
@@ -58,10 +66,9 @@ class Results(Callback):
         found = {name: task.gather(value).detach().cpu() for name, value in own.items()}
         if not trainer.is_global_zero:
             return
-        names = trainer.datamodule.names(role)  # type: ignore[attr-defined]
-        truth = load_truth(trainer, task, range(task.shard.total))
-        figures = self._figures(names, found, truth)
-        self._write_images(folder / "results", names, found, truth, figures)
+        names = _free(trainer.datamodule.names(role))  # type: ignore[attr-defined]
+        figures = self._figures(names, found, self._truth)
+        self._write_images(folder / "results", names, found, self._truth, figures)
         self._write_latents(folder / "results", task, names, found["w"])
         record = {
             "task": type(task).__name__,
@@ -135,6 +142,18 @@ class Results(Callback):
             "", summary_table(rows), "", f"{steps} steps in {human_time(seconds)}. Look at:", *paths,
             f"  tensorboard --logdir {folder.parent}",
         ])  # fmt: skip
+
+
+def _free(names: list[str]) -> list[str]:
+    """Names of rows that leave the report's own files alone."""
+    taken = {*RESERVED, *(name.casefold() for name in names)}
+    free = []
+    for name in names:
+        if name.casefold() in RESERVED:
+            while name.casefold() in taken:
+                name += "_"
+        free.append(name)
+    return free
 
 
 def _plain(value: Any) -> Any:

@@ -19,9 +19,9 @@ from lit_nst.report import animation, contact_sheet
 class Trajectory(Callback):
     """Records the images at steps 0, 1, 2, 4, 8, …, at the last one, and every so many steps.
 
-    They go to TensorBoard (``target``, ``measurement``, ``current``), to ``results/trajectory/`` as PNG
-    files and, at the end, to ``results/trajectory.gif`` and ``results/trajectory.png``. A resumed run goes
-    on with the files of the steps before it.
+    They go to TensorBoard (``images/target``, ``images/measurement``, ``images/current``), to
+    ``results/trajectory/`` as PNG files and, at the end, to ``results/trajectory.gif`` and
+    ``results/trajectory.png``. A resumed run goes on with the files of the steps before it.
 
     Args:
         every: Steps between two records beside the powers of two; 0: none beside them.
@@ -80,6 +80,8 @@ class Trajectory(Callback):
             write_png(image, self._folder / "trajectory" / f"step_{trainer.global_step:06d}_{row:02d}.png")
 
     def _log(self, trainer: Trainer, tag: str, images: Tensor) -> None:
+        shown = images.detach().float().clamp(0, 1).cpu()
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_images(tag, images.detach().float().clamp(0, 1).cpu(), trainer.global_step)
+                # TensorBoard hides a scalar, such as the term ``target``, that has the name of a picture.
+                logger.experiment.add_images(f"images/{tag}", shown, trainer.global_step)

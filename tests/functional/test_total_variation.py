@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from lit_nst.errors import InputError
+from lit_nst.functional.random import normal
 from lit_nst.functional.total_variation import total_variation
+from tests.contracts_loss import assert_rounding_is_the_same_in_a_batch_and_on_two_threads
 
 
 def test_by_hand():
@@ -41,3 +43,7 @@ def test_a_single_pixel_has_no_neighbours(shape, expected):
 def test_powers_below_one_are_refused():
     with pytest.raises(InputError, match=r"^total variation: power is 0.9; give 1 or more$"):
         total_variation(torch.zeros(1, 3, 4, 4), 0.9)
+
+
+def test_rounding_at_full_size():
+    assert_rounding_is_the_same_in_a_batch_and_on_two_threads(total_variation, normal((8, 3, 125, 127), "images"))

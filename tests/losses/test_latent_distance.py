@@ -3,7 +3,7 @@ import torch
 
 from lit_nst.functional.random import normal
 from lit_nst.losses import LatentDistance
-from tests.contracts_loss import RegulariserContract
+from tests.contracts_loss import RegulariserContract, assert_rounding_is_the_same_in_a_batch_and_on_two_threads
 
 IMAGE = torch.zeros(1, 3, 2, 2)
 
@@ -24,3 +24,9 @@ def test_one_for_a_typical_sample_of_any_size(shape):
 
 def test_default_weight():
     assert LatentDistance().weight == 0.001
+
+
+def test_rounding_at_full_size():
+    term = LatentDistance()
+    latents = normal((3, 18, 4096), "latents")
+    assert_rounding_is_the_same_in_a_batch_and_on_two_threads(lambda latent: term(IMAGE, latent), latents)

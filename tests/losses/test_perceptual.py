@@ -4,8 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lit_nst.functional.random import normal
 from lit_nst.losses import PerceptualLoss
-from tests.contracts_loss import LayerWeightsContract, LossContract
+from tests.contracts_loss import (
+    LayerWeightsContract,
+    LossContract,
+    assert_rounding_is_the_same_in_a_batch_and_on_two_threads,
+)
 
 
 class TestPerceptualLoss(LayerWeightsContract, LossContract):
@@ -54,4 +59,14 @@ def test_size_of_the_maps_does_not_matter(normalize):
     a, b = torch.rand(1, 4, 3, 3), torch.rand(1, 4, 3, 3)
     assert value(a.tile(1, 1, 2, 3), b.tile(1, 1, 2, 3), normalize=normalize) == pytest.approx(
         value(a, b, normalize=normalize)
+    )
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_rounding_at_full_size(normalize, layout):
+    loss = PerceptualLoss(["x"], normalize=normalize)
+    maps = (normal((3, 32, 65, 64), key).contiguous(memory_format=layout) for key in ("a", "b"))
+    assert_rounding_is_the_same_in_a_batch_and_on_two_threads(
+        lambda a, b: loss({"x": a}, loss.measure({"x": b})), *maps
     )

@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from lit_nst.errors import InputError
+from lit_nst.functional.random import normal
 from lit_nst.losses import PixelLoss
-from tests.contracts_loss import LossContract
+from tests.contracts_loss import LossContract, assert_rounding_is_the_same_in_a_batch_and_on_two_threads
 
 
 class TestSquared(LossContract):
@@ -65,3 +66,10 @@ def test_bad_options(options, message):
     with pytest.raises(InputError) as caught:
         PixelLoss(**options)
     assert str(caught.value) == message
+
+
+def test_rounding_at_full_size():
+    loss = PixelLoss(scales=3)
+    assert_rounding_is_the_same_in_a_batch_and_on_two_threads(
+        lambda a, b: loss({"image": a}, loss.measure({"image": b})), *(normal((8, 3, 125, 127), key) for key in "ab")
+    )

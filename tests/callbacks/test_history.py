@@ -1,0 +1,116 @@
+import csv
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from lit_nst.callbacks import History
+from lit_nst.data import Images
+from lit_nst.generators import StyleGAN2
+from lit_nst.losses import PixelLoss
+from lit_nst.tasks import Inversion, Search
+from tests.fitting import fit, inversion, save_images
+from tests.tasks.test_base import FailsAt
+
+STEPS = 12
+
+
+@pytest.fixture
+def images(smooth_images, tmp_path):
+    return Images(target=save_images(smooth_images, tmp_path / "targets"))
+
+
+class Terms(Callback):
+    """Computes every term of every row before each step."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_train_batch_start(self, trainer, task, *_):
+        with torch.no_grad():
+            self.steps.append(task.terms(task.w))
+
+
+class StopsAt(Callback):
+    """Saves a checkpoint after one step, and ends like a killed run after another."""
+
+    def __init__(self, path, save, stop):
+        self.path, self.save, self.stop = path, save, stop
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == self.save:
+            trainer.save_checkpoint(self.path)
+        if trainer.global_step == self.stop:
+            raise RuntimeError("killed")
+
+
+def read(folder):
+    with (folder / "metrics.csv").open(newline="") as file:
+        head, *lines = csv.reader(file)
+    return head, [[float(value) for value in line] for line in lines]
+
+
+@pytest.mark.parametrize("interval", [1, 5, 100])
+def test_file_holds_the_mean_of_each_term_at_each_step(tiny_generator, images, tmp_path, interval):
+    terms = Terms()
+    task = inversion(tiny_generator, search=Search(), pixel=PixelLoss(3.0, power=1))
+    fit(task, images, tmp_path, STEPS, callbacks=[History(), terms], log_every_n_steps=interval)
+    head, lines = read(tmp_path)
+    assert head == ["step", "loss", "target", "pixel", "regulariser", "rows"]
+    assert [line[0] for line in lines] == list(range(1, STEPS + 1))
+    for line, step in zip(lines, terms.steps, strict=True):
+        means = [float(value.mean()) for value in step.values()]
+        assert list(step) == head[2:-1]
+        assert line[1:] == pytest.approx([sum(means), *means, 4], rel=1e-4, abs=1e-8)
+
+
+def test_task_without_regulariser_has_no_such_column(tiny_generator, images, tmp_path):
+    task = Inversion(StyleGAN2(str(tiny_generator), samples=10), PixelLoss())
+    fit(task, images, tmp_path, 1, callbacks=[History()])
+    assert read(tmp_path)[0] == ["step", "loss", "target", "rows"]
+
+
+@pytest.mark.parametrize(("save", "stop"), [(4, 6), (5, 7), (7, 7), (8, 11)])
+def test_resumed_run_writes_each_step_once(tiny_generator, images, tmp_path, save, stop):
+    (whole := tmp_path / "whole").mkdir()
+    (parts := tmp_path / "parts").mkdir()
+    fit(inversion(tiny_generator), images, whole, STEPS, callbacks=[History()])
+    stops = StopsAt(tmp_path / "stop.ckpt", save, stop)
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(inversion(tiny_generator), images, parts, STEPS, callbacks=[History(), stops])
+    fit(inversion(tiny_generator), images, parts, STEPS, tmp_path / "stop.ckpt", callbacks=[History()])
+    assert (parts / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+def test_line_that_was_cut_short_is_dropped(tiny_generator, images, tmp_path):
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[History()])
+    whole = (tmp_path / "metrics.csv").read_text()
+    lines = whole.splitlines(keepends=True)
+    (tmp_path / "metrics.csv").write_text("".join(lines[:6]) + lines[6][:5])
+
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 5:
+                trainer.save_checkpoint(tmp_path / "5.ckpt")
+
+    (other := tmp_path / "other").mkdir()
+    fit(inversion(tiny_generator), images, other, STEPS, callbacks=[Save()])
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, tmp_path / "5.ckpt", callbacks=[History()])
+    assert (tmp_path / "metrics.csv").read_text() == whole
+
+
+def test_fresh_run_begins_the_file_anew(tiny_generator, images, tmp_path):
+    for steps in (STEPS, 3):
+        fit(inversion(tiny_generator), images, tmp_path, steps, callbacks=[History()])
+    assert [line[0] for line in read(tmp_path)[1]] == [1, 2, 3]
+
+
+def test_stopped_rows_do_not_count(tiny_generator, images, tmp_path):
+    generator = StyleGAN2(str(tiny_generator), samples=200)
+    task = Inversion(generator, PixelLoss(), regulariser=FailsAt(row=1, call=5), search=Search())
+    terms = Terms()
+    terms.on_train_batch_start = lambda *_: None
+    fit(task, images, tmp_path, STEPS, callbacks=[History()])
+    _, lines = read(tmp_path)
+    assert [line[-1] for line in lines] == [4.0] * 5 + [3.0] * 7
+    assert all(torch.tensor(line).isfinite().all() for line in lines)

@@ -1,0 +1,157 @@
+import io
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+
+from lit_nst.callbacks import Degrade, Trajectory
+from lit_nst.data import Images, read_image
+from lit_nst.degradations import Downsample
+from tests.fitting import fit, inversion, save_images
+
+STEPS = 12
+LEVEL = 1.01 / 255
+
+
+@pytest.fixture
+def images(smooth_images, tmp_path):
+    return Images(target=save_images(smooth_images, tmp_path / "targets"))
+
+
+class Predictions(Callback):
+    """The images at the start and after every step."""
+
+    def __init__(self):
+        self.images = {}
+
+    def on_train_start(self, trainer, task):
+        self.keep(trainer, task)
+
+    def on_train_batch_end(self, trainer, task, *_):
+        self.keep(trainer, task)
+
+    def keep(self, trainer, task):
+        with torch.no_grad():
+            self.images[trainer.global_step] = task(task.w)
+
+
+def recorded(folder):
+    """Step → its files."""
+    found = {}
+    for path in sorted((folder / "results" / "trajectory").iterdir()):
+        _, step, row = path.stem.split("_")
+        found.setdefault(int(step), []).append((int(row), path))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("every", "steps"), [(0, [0, 1, 2, 4, 8, 12]), (5, [0, 1, 2, 4, 5, 8, 10, 12]), (1, list(range(13)))]
+)
+def test_records_powers_of_two_multiples_and_the_ends(tiny_generator, images, tmp_path, every, steps):
+    predictions = Predictions()
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[Trajectory(every, rows=2), predictions])
+    files = recorded(tmp_path)
+    assert list(files) == steps
+    for step, rows in files.items():
+        assert [row for row, _ in rows] == [0, 1]
+        for row, path in rows:
+            assert (read_image(path)[0] - predictions.images[step][row]).abs().max() <= LEVEL
+    with Image.open(tmp_path / "results" / "trajectory.gif") as picture:
+        assert picture.n_frames == len(steps)
+    with Image.open(tmp_path / "results" / "trajectory.png") as picture:
+        picture.verify()
+
+
+def test_resumed_run_goes_on_with_the_earlier_pictures(tiny_generator, images, tmp_path):
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 5:
+                trainer.save_checkpoint(tmp_path / "5.ckpt")
+                raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[Trajectory(0), Save()])
+    assert not (tmp_path / "results" / "trajectory.gif").exists()
+    first = (tmp_path / "results" / "trajectory" / "step_000000_00.png").read_bytes()
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, tmp_path / "5.ckpt", callbacks=[Trajectory(0)])
+    assert list(recorded(tmp_path)) == [0, 1, 2, 4, 8, 12]
+    assert (tmp_path / "results" / "trajectory" / "step_000000_00.png").read_bytes() == first
+    with Image.open(tmp_path / "results" / "trajectory.gif") as picture:
+        assert picture.n_frames == 6
+
+
+def test_pictures_of_a_longer_run_are_not_shown(tiny_generator, images, tmp_path):
+    for steps in (STEPS, 3):
+        fit(inversion(tiny_generator), images, tmp_path, steps, callbacks=[Trajectory(0)])
+    with Image.open(tmp_path / "results" / "trajectory.gif") as picture:
+        assert picture.n_frames == len([0, 1, 2, 3])
+
+
+@pytest.fixture
+def logged(tiny_generator, images, tmp_path):
+    """A run with TensorBoard, four times smaller targets, its folder, its images."""
+    logger = TensorBoardLogger(str(tmp_path), name="run", version="one")
+    predictions = Predictions()
+    callbacks = [Degrade(Downsample(4)), Trajectory(5, rows=3), predictions]
+    task = inversion(tiny_generator)
+    fit(task, images, tmp_path, STEPS, callbacks=callbacks, logger=logger)
+    events = EventAccumulator(logger.log_dir, size_guidance={"images": 0})
+    events.Reload()
+    return events, predictions.images, task.target, logger.log_dir
+
+
+def pictures(events, tag):
+    """Step → 3×H×W, the rows side by side."""
+    found = {}
+    for event in events.Images(tag):
+        image = Image.open(io.BytesIO(event.encoded_image_string)).convert("RGB")
+        values = torch.tensor(list(image.getdata()), dtype=torch.float32).view(image.height, image.width, 3) / 255
+        found[event.step] = values.permute(2, 0, 1)
+    return found
+
+
+def beside(images):
+    return torch.cat(list(images), 2)
+
+
+def test_tensorboard_has_the_pictures(logged, images):
+    events, predictions, target, _ = logged
+    assert set(events.Tags()["images"]) == {"images/target", "images/measurement", "images/current"}
+    current = pictures(events, "images/current")
+    assert sorted(current) == [0, 1, 2, 4, 5, 8, 10, 12]
+    for step, picture in current.items():
+        assert (picture - beside(predictions[step][:3])).abs().max() <= LEVEL
+    truth = pictures(events, "images/target")
+    assert list(truth) == [0]
+    assert (truth[0] - beside(images.load("target", range(3)))).abs().max() <= LEVEL
+    measurement = pictures(events, "images/measurement")
+    assert list(measurement) == [0]
+    assert (measurement[0] - beside(target[:3]).clamp(0, 1)).abs().max() <= LEVEL
+
+
+def test_tensorboard_has_every_term(logged):
+    events, *_ = logged
+    for name in ("loss", "target", "regulariser"):
+        scalars = events.Scalars(name)
+        assert [scalar.step for scalar in scalars] == [3, 7, 11], name
+        assert all(0 < scalar.value < 100 for scalar in scalars)
+
+
+def test_no_picture_hides_a_term_in_tensorboard(logged):
+    runs = EventMultiplexer()
+    runs.AddRun(logged[3], "run")
+    runs.Reload()
+    assert {"loss", "target", "regulariser"} <= set(runs.PluginRunToTagToContent("scalars")["run"])
+    assert set(runs.PluginRunToTagToContent("images")["run"]) == {"images/target", "images/measurement", "images/current"}
+
+
+def test_without_degradation_there_is_no_measurement(tiny_generator, images, tmp_path):
+    logger = TensorBoardLogger(str(tmp_path), name="run", version="one")
+    fit(inversion(tiny_generator), images, tmp_path, 1, callbacks=[Trajectory()], logger=logger)
+    events = EventAccumulator(logger.log_dir)
+    events.Reload()
+    assert set(events.Tags()["images"]) == {"images/target", "images/current"}
