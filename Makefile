@@ -23,7 +23,7 @@ types: ## check types, strictly
 	$(PYTHON) -m mypy
 
 bench: ## run every benchmark, one after the other
-	@set -e; for file in $(wildcard benchmarks/[a-z]*.py); do $(PYTHON) $$file; done
+	@set -e; for file in $(filter-out %/measure.py,$(wildcard benchmarks/*.py)); do $(PYTHON) $$file; done
 
 demo: ## restore the portraits that come with the package from a blur
 	$(PYTHON) cli.py fit --config inversion.yaml --config deblur.yaml

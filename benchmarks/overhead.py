@@ -1,6 +1,6 @@
 """Steps per second of a run through Lightning against a bare PyTorch loop: interleaved pairs.
 
-    python benchmarks/overhead.py
+python benchmarks/overhead.py
 """
 
 import argparse

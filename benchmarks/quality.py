@@ -1,6 +1,6 @@
 """Inversion and restoration of the 16 held-out portraits by the configs as they stand, W+ and W.
 
-    python benchmarks/quality.py
+python benchmarks/quality.py
 """
 
 import argparse

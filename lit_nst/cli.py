@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import warnings
+from os.path import relpath
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,6 +108,16 @@ class SaveRunConfig(SaveConfigCallback):
             folder.parent.rmdir()
 
 
+class Checkpoint(ModelCheckpoint):
+    """Keeps ``last.ckpt``, at the end of the run that of its last step, whatever the interval."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves the last step, where the interval left it out."""
+        super().on_train_end(trainer, pl_module)
+        if self.last_model_path and self._last_global_step_saved != trainer.global_step:
+            trainer.save_checkpoint(self.last_model_path, self.save_weights_only)
+
+
 class CLI(LightningCLI):
     """Builds and runs a task from configs and options."""
 
@@ -140,7 +151,7 @@ class CLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The callbacks that every run has."""
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(Checkpoint, "checkpoint")
         parser.set_defaults({
             "checkpoint.every_n_train_steps": 100,
             "checkpoint.save_last": True,
@@ -162,7 +173,8 @@ class CLI(LightningCLI):
             return
         run = Path(config.ckpt_path).resolve().parent.parent if config.get("ckpt_path") else None
         if run is not None and (run / "config.yaml").is_file() and settings.get("version") is None:
-            settings.save_dir, settings.name, settings.version = str(run.parent.parent), run.parent.name, run.name
+            # Relative again, as in the run that wrote it: Lightning warns of a checkpoint from another folder.
+            settings.save_dir, settings.name, settings.version = relpath(run.parent.parent), run.parent.name, run.name
         elif settings.name is None:
             files = config.get("config") or []
             settings.name = Path(str(files[0])).stem if files else "run"

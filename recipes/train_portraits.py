@@ -1,6 +1,7 @@
 """Trains the shipped portrait generator: regresses G(mapping(z)) on the renderer's picture of z.
 
-python recipes/train_portraits.py --minutes 60 --out lit_nst/embedded/portraits.safetensors
+python recipes/train_portraits.py --minutes 120 --out portraits.pt
+    python recipes/export_portraits.py portraits.pt --minutes 120 --command "…"
 """
 
 import argparse

@@ -45,5 +45,6 @@ def fit(
     trainer = Trainer(max_steps=steps, default_root_dir=folder, **{**settings, **options})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", "row ")
         trainer.fit(task, datamodule=images, ckpt_path=ckpt_path)
     return trainer

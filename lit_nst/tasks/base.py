@@ -1,5 +1,6 @@
 """The task: one optimised tensor, frozen networks, and all the hooks."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -87,7 +88,7 @@ class Task(LightningModule):
             images = data.load(role, self.shard.padded, measured if self.measured(role) else size)
             self.register_buffer(role, images, persistent=False)
         shape = self.generator.shape((3, *size))
-        start = [normal(shape, self.search.seed, "start", row) for row in self.shard.rows]
+        start = [normal(shape, self.seed, "start", row) for row in self.shard.rows]
         self._make_rows((self.shard.local, *shape))
         with torch.no_grad():
             self.w.copy_(self.generator.center + self.search.spread * self.generator.scale * torch.stack(start))
@@ -156,6 +157,11 @@ class Task(LightningModule):
         maps = {} if self.features is None else self.features(images)
         return {"image": images, **maps}
 
+    @property
+    def seed(self) -> int:
+        """Seed of all random numbers of the task: the search's own, or that of ``seed_everything``."""
+        return self.search.seed if self.search.seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
+
     def gather(self, rows: Tensor) -> Tensor:
         """All rows of a per-row tensor on rank 0, in order; every process must call it."""
         strategy = self.trainer.strategy
@@ -191,7 +197,7 @@ class Task(LightningModule):
         size = self.search.jitter * jitter(self.global_step, self.trainer.max_steps)
         if size == 0:
             return self.w
-        noise = [normal(self.w.shape[1:], self.search.seed, "jitter", row, self.global_step) for row in self.shard.rows]
+        noise = [normal(self.w.shape[1:], self.seed, "jitter", row, self.global_step) for row in self.shard.rows]
         return self.w + size * self.generator.scale * torch.stack(noise).to(self.w)
 
     @torch.no_grad()
@@ -209,7 +215,6 @@ class Task(LightningModule):
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             for name, value in zip(("loss", *names), sums[:-1] / sums[-1].clamp_min(1), strict=True):
                 self.log(name, value, prog_bar=True, sync_dist=True, rank_zero_only=False)
-
             self._report_stopped()
 
     def on_train_end(self) -> None:
@@ -222,8 +227,8 @@ class Task(LightningModule):
             if step >= 0 and row not in self.reported:
                 self.reported.add(row)
                 warnings.warn(
-                    f"row {row} ({names[row]}): its loss or gradient is not finite at step {step}; it is stopped there, "
-                    "its best earlier step is kept",
+                    f"row {row} ({names[row]}): its loss or gradient is not finite at step {step}; "
+                    "it is stopped there, its best earlier step is kept",
                     stacklevel=2,
                 )
 

@@ -70,33 +70,29 @@ def test_task_without_regulariser_has_no_such_column(tiny_generator, images, tmp
     assert read(tmp_path)[0] == ["step", "loss", "target", "rows"]
 
 
-@pytest.mark.parametrize(("save", "stop"), [(4, 6), (5, 7), (7, 7), (8, 11)])
-def test_resumed_run_writes_each_step_once(tiny_generator, images, tmp_path, save, stop):
+@pytest.mark.parametrize(("save", "stop", "interval"), [(4, 6, 4), (5, 7, 4), (7, 7, 100), (5, 11, 2), (8, 11, 1)])
+def test_resumed_run_writes_each_step_once(tiny_generator, images, tmp_path, save, stop, interval):
     (whole := tmp_path / "whole").mkdir()
     (parts := tmp_path / "parts").mkdir()
-    fit(inversion(tiny_generator), images, whole, STEPS, callbacks=[History()])
+    options = {"log_every_n_steps": interval}
+    fit(inversion(tiny_generator), images, whole, STEPS, callbacks=[History()], **options)
     stops = StopsAt(tmp_path / "stop.ckpt", save, stop)
     with pytest.raises(RuntimeError, match="killed"):
-        fit(inversion(tiny_generator), images, parts, STEPS, callbacks=[History(), stops])
-    fit(inversion(tiny_generator), images, parts, STEPS, tmp_path / "stop.ckpt", callbacks=[History()])
+        fit(inversion(tiny_generator), images, parts, STEPS, callbacks=[History(), stops], **options)
+    fit(inversion(tiny_generator), images, parts, STEPS, tmp_path / "stop.ckpt", callbacks=[History()], **options)
     assert (parts / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
 
 
 def test_line_that_was_cut_short_is_dropped(tiny_generator, images, tmp_path):
-    fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[History()])
-    whole = (tmp_path / "metrics.csv").read_text()
-    lines = whole.splitlines(keepends=True)
-    (tmp_path / "metrics.csv").write_text("".join(lines[:6]) + lines[6][:5])
-
-    class Save(Callback):
-        def on_train_batch_end(self, trainer, *_):
-            if trainer.global_step == 5:
-                trainer.save_checkpoint(tmp_path / "5.ckpt")
-
-    (other := tmp_path / "other").mkdir()
-    fit(inversion(tiny_generator), images, other, STEPS, callbacks=[Save()])
-    fit(inversion(tiny_generator), images, tmp_path, STEPS, tmp_path / "5.ckpt", callbacks=[History()])
-    assert (tmp_path / "metrics.csv").read_text() == whole
+    with pytest.raises(RuntimeError, match="killed"):
+        stops = StopsAt(tmp_path / "6.ckpt", 6, 6)
+        fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[History(), stops])
+    *sound, last = (tmp_path / "metrics.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "metrics.csv").write_text("".join(sound) + last[:5])
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, tmp_path / "6.ckpt", callbacks=[History()])
+    head, lines = read(tmp_path)
+    assert [line[0] for line in lines] == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
+    assert all(len(line) == len(head) for line in lines)
 
 
 def test_fresh_run_begins_the_file_anew(tiny_generator, images, tmp_path):
@@ -106,11 +102,15 @@ def test_fresh_run_begins_the_file_anew(tiny_generator, images, tmp_path):
 
 
 def test_stopped_rows_do_not_count(tiny_generator, images, tmp_path):
-    generator = StyleGAN2(str(tiny_generator), samples=200)
-    task = Inversion(generator, PixelLoss(), regulariser=FailsAt(row=1, call=5), search=Search())
+    def task(call):
+        generator = StyleGAN2(str(tiny_generator), samples=200)
+        return Inversion(generator, PixelLoss(), regulariser=FailsAt(row=1, call=call), search=Search())
+
     terms = Terms()
-    terms.on_train_batch_start = lambda *_: None
-    fit(task, images, tmp_path, STEPS, callbacks=[History()])
+    fit(task(call=10**9), images, tmp_path, STEPS, callbacks=[terms])
+    fit(task(call=5), images, tmp_path, STEPS, callbacks=[History()])
     _, lines = read(tmp_path)
     assert [line[-1] for line in lines] == [4.0] * 5 + [3.0] * 7
-    assert all(torch.tensor(line).isfinite().all() for line in lines)
+    for line, step in zip(lines[5:], terms.steps[5:], strict=True):
+        means = [float(value[[0, 2, 3]].mean()) for value in step.values()]
+        assert line[1:-1] == pytest.approx([sum(means), *means], rel=1e-4, abs=1e-8)

@@ -32,9 +32,7 @@ class Look(Callback):
 def run(generator, images, folder, bar, ckpt_path=None, callbacks=()):
     look = Look()
     options = {"enable_progress_bar": True, "logger": TensorBoardLogger(str(folder), name="run", version=3)}
-    trainer = fit(
-        inversion(generator), images, folder, STEPS, ckpt_path, callbacks=[bar, *callbacks, look], **options
-    )
+    trainer = fit(inversion(generator), images, folder, STEPS, ckpt_path, callbacks=[bar, *callbacks, look], **options)
     return look, trainer
 
 

@@ -7,10 +7,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from torchvision.transforms.functional import pil_to_tensor
 
 from lit_nst.callbacks import Degrade, Trajectory
 from lit_nst.data import Images, read_image
 from lit_nst.degradations import Downsample
+from lit_nst.functional.random import generator as keyed
 from tests.fitting import fit, inversion, save_images
 
 STEPS = 12
@@ -91,9 +93,12 @@ def test_pictures_of_a_longer_run_are_not_shown(tiny_generator, images, tmp_path
         assert picture.n_frames == len([0, 1, 2, 3])
 
 
-@pytest.fixture
-def logged(tiny_generator, images, tmp_path):
-    """A run with TensorBoard, four times smaller targets, its folder, its images."""
+@pytest.fixture(scope="module")
+def logged(tiny_generator, tmp_path_factory):
+    """The events of a run with four times smaller targets, its predictions, targets, measurements and folder."""
+    tmp_path = tmp_path_factory.mktemp("logged")
+    coarse = torch.rand(4, 3, 4, 4, generator=keyed(1, "pictures"))
+    images = Images(target=save_images(torch.nn.functional.interpolate(coarse, size=16), tmp_path / "targets"))
     logger = TensorBoardLogger(str(tmp_path), name="run", version="one")
     predictions = Predictions()
     callbacks = [Degrade(Downsample(4)), Trajectory(5, rows=3), predictions]
@@ -101,7 +106,7 @@ def logged(tiny_generator, images, tmp_path):
     fit(task, images, tmp_path, STEPS, callbacks=callbacks, logger=logger)
     events = EventAccumulator(logger.log_dir, size_guidance={"images": 0})
     events.Reload()
-    return events, predictions.images, task.target, logger.log_dir
+    return events, predictions.images, images.load("target", range(4)), task.target, logger.log_dir
 
 
 def pictures(events, tag):
@@ -109,8 +114,7 @@ def pictures(events, tag):
     found = {}
     for event in events.Images(tag):
         image = Image.open(io.BytesIO(event.encoded_image_string)).convert("RGB")
-        values = torch.tensor(list(image.getdata()), dtype=torch.float32).view(image.height, image.width, 3) / 255
-        found[event.step] = values.permute(2, 0, 1)
+        found[event.step] = pil_to_tensor(image).float() / 255
     return found
 
 
@@ -118,8 +122,8 @@ def beside(images):
     return torch.cat(list(images), 2)
 
 
-def test_tensorboard_has_the_pictures(logged, images):
-    events, predictions, target, _ = logged
+def test_tensorboard_has_the_pictures(logged):
+    events, predictions, targets, measurements, _ = logged
     assert set(events.Tags()["images"]) == {"images/target", "images/measurement", "images/current"}
     current = pictures(events, "images/current")
     assert sorted(current) == [0, 1, 2, 4, 5, 8, 10, 12]
@@ -127,10 +131,10 @@ def test_tensorboard_has_the_pictures(logged, images):
         assert (picture - beside(predictions[step][:3])).abs().max() <= LEVEL
     truth = pictures(events, "images/target")
     assert list(truth) == [0]
-    assert (truth[0] - beside(images.load("target", range(3)))).abs().max() <= LEVEL
+    assert (truth[0] - beside(targets[:3])).abs().max() <= LEVEL
     measurement = pictures(events, "images/measurement")
     assert list(measurement) == [0]
-    assert (measurement[0] - beside(target[:3]).clamp(0, 1)).abs().max() <= LEVEL
+    assert (measurement[0] - beside(measurements[:3]).clamp(0, 1)).abs().max() <= LEVEL
 
 
 def test_tensorboard_has_every_term(logged):
@@ -143,10 +147,14 @@ def test_tensorboard_has_every_term(logged):
 
 def test_no_picture_hides_a_term_in_tensorboard(logged):
     runs = EventMultiplexer()
-    runs.AddRun(logged[3], "run")
+    runs.AddRun(logged[-1], "run")
     runs.Reload()
     assert {"loss", "target", "regulariser"} <= set(runs.PluginRunToTagToContent("scalars")["run"])
-    assert set(runs.PluginRunToTagToContent("images")["run"]) == {"images/target", "images/measurement", "images/current"}
+    assert set(runs.PluginRunToTagToContent("images")["run"]) == {
+        "images/target",
+        "images/measurement",
+        "images/current",
+    }
 
 
 def test_without_degradation_there_is_no_measurement(tiny_generator, images, tmp_path):

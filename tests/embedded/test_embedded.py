@@ -59,7 +59,9 @@ def test_folder_is_found():
     ],
 )
 def test_other_names_are_refused_with_what_there_is(name):
-    with pytest.raises(InputError, match=r"^[^\n]*does not come with the package[^\n]*embedded:portraits[^\n]*$") as caught:
+    with pytest.raises(
+        InputError, match=r"^[^\n]*does not come with the package[^\n]*embedded:portraits[^\n]*$"
+    ) as caught:
         locate(name)
     assert f'"{name}"' in str(caught.value)
 

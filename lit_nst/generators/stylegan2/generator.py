@@ -15,7 +15,6 @@ from lit_nst.generators.stylegan2.checkpoint import read, resolve, write
 from lit_nst.generators.stylegan2.layers import linear
 from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesis
 
-
 FLOOR = 1e-3
 
 
@@ -40,6 +39,8 @@ class StyleGAN2(Generator):
     Raises:
         InputError: The file is missing, damaged or of another kind.
     """
+
+    whitening: Tensor
 
     def __init__(
         self,
