@@ -56,13 +56,13 @@ class Clock(Callback):
             self.seconds, self.steps = time.perf_counter() - self._begin, trainer.global_step - self.first
 
 
-def lightning_rate(rows: int, steps: int, folder: Path, warm: int = 5) -> float:
-    """Steps per second of a run with the callbacks of the command line (but for the results at its end)."""
+def lightning_rate(rows: int, steps: int, folder: Path, warm: int = 5, trajectory: bool = False) -> float:
+    """Steps per second of a run with bar, log, metrics.csv and checkpoints; with or without the recorded frames."""
     clock = Clock(warm)
     trainer = Trainer(
         accelerator="cpu", devices=1, strategy="rows", max_steps=warm + steps, log_every_n_steps=10,
         enable_model_summary=False, default_root_dir=folder, plugins=[AtomicCheckpointIO()],
-        callbacks=[clock, History(), Trajectory(), StepBar()],
+        callbacks=[clock, History(), StepBar(), *([Trajectory()] if trajectory else [])],
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
