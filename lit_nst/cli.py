@@ -10,6 +10,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
@@ -156,12 +157,12 @@ class CLI(LightningCLI):
             "checkpoint.every_n_train_steps": 100,
             "checkpoint.save_last": True,
             "checkpoint.save_top_k": 0,
-            "checkpoint.save_on_exception": True,
+            "checkpoint.enable_version_counter": False,
         })  # fmt: skip
         parser.add_lightning_class_args(callbacks.History, "history")
-        parser.add_lightning_class_args(callbacks.Trajectory, "trajectory")
         parser.add_lightning_class_args(callbacks.StepBar, "progress")
         parser.add_lightning_class_args(callbacks.Results, "results")
+        parser.add_lightning_class_args(callbacks.Trajectory, "trajectory")
 
     def before_instantiate_classes(self) -> None:
         """Names the run after its first config; a run that goes on keeps its folder."""
@@ -189,9 +190,15 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Leaves out the callbacks that the trainer's own switches turn off."""
         trainer, keys = self._get(self.config_init, "trainer"), self._parser(self.subcommand).callback_keys
+        dropped = {"history", "results", "trajectory"} if trainer.fast_dev_run else set[str]()
         for key, flag in (("progress", "enable_progress_bar"), ("checkpoint", "enable_checkpointing")):
-            if trainer[flag] is False and key in keys:
-                keys.remove(key)
+            if trainer[flag] is False:
+                dropped.add(key)
+        for key in dropped & set(keys):
+            keys.remove(key)
+        if trainer.accelerator == "auto" and not torch.cuda.is_available():
+            # Other accelerators lack the double precision of the small matrix products.
+            trainer.accelerator = "cpu"
         return super().instantiate_trainer(**kwargs)
 
     def _parse_ckpt_path(self) -> None:

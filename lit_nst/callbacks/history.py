@@ -37,7 +37,7 @@ class History(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._waiting.append((trainer.global_step, outputs["sums"]))
-        if trainer.global_step % _interval(trainer) == 0:
+        if _interval(trainer) and trainer.global_step % _interval(trainer) == 0:
             self._flush(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

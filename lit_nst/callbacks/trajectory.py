@@ -12,6 +12,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from lit_nst.callbacks.truth import load_truth
 from lit_nst.data import write_png
+from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.report import animation, contact_sheet
 
@@ -26,9 +27,14 @@ class Trajectory(Callback):
     Args:
         every: Steps between two records beside the powers of two; 0: none beside them.
         rows: How many rows are shown, from the first.
+
+    Raises:
+        InputError: A negative interval, or no row.
     """
 
     def __init__(self, every: int = 50, rows: int = 8) -> None:
+        if every < 0 or rows < 1:
+            raise InputError(f"trajectory: every is {every}, rows is {rows}; give at least 0 and 1")
         self.every, self.rows = every, rows
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -38,6 +44,8 @@ class Trajectory(Callback):
             return
         shown = task.shard.rows[: self.rows]
         if trainer.global_step == 0:
+            for old in self._folder.glob("trajectory/step_*.png"):
+                old.unlink()
             truth = load_truth(trainer, task, shown)
             if truth is not None:
                 self._log(trainer, "target", truth)
@@ -64,6 +72,9 @@ class Trajectory(Callback):
                     frames.setdefault(step, []).append(pil_to_tensor(image).float() / 255)
         if not frames:
             return
+        # A run that went on with other devices or options may have recorded other numbers of rows.
+        shown = min(map(len, frames.values()))
+        frames = {step: frame[:shown] for step, frame in frames.items()}
         steps = list(frames)
         write_atomically(self._folder / "trajectory.gif", animation([torch.stack(f) for f in frames.values()], steps))
         captions = [f"step {step}" for step in steps]

@@ -62,8 +62,14 @@ class Mask(Degradation):
         Args:
             images: N×1×H×W (or more channels: their mean) in [0, 1], one for all targets or one each;
                 a hole where above 0.5.
+
+        Raises:
+            InputError: A mask that is all hole.
         """
-        self.hole = (images.mean(1, keepdim=True) > 0.5).to(self.hole.device)
+        hole = (images.mean(1, keepdim=True) > 0.5).to(self.hole.device)
+        if hole.flatten(1).all(1).any():
+            raise InputError("Mask: a mask is white everywhere, so nothing is known; white is the hole")
+        self.hole = hole
         self.attached = True
 
     def forward(self, image: Tensor) -> Tensor:

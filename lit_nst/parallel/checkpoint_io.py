@@ -2,12 +2,14 @@
 
 import io
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 
+from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 
 
@@ -17,6 +19,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning's own write goes through the temporary folder, which is atomic only where that lies on the
     same file system.
     """
+
+    def load_checkpoint(self, path: _PATH, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Reads a checkpoint, weights only.
+
+        Raises:
+            InputError: The file is damaged, or holds more than tensors and plain values.
+        """
+        try:
+            return super().load_checkpoint(path, *args, **kwargs)
+        except (RuntimeError, EOFError, UnpicklingError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"--ckpt_path: {path} is damaged or no checkpoint of a run ({reason})") from None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         """Saves tensors and plain values, readable with ``weights_only=True``."""

@@ -21,7 +21,7 @@ from lit_nst.losses import Loss, Regulariser
 from lit_nst.tasks.frozen import freeze
 from lit_nst.tasks.schedule import Ramp, jitter
 from lit_nst.tasks.search import Search
-from lit_nst.tasks.shard import Shard
+from lit_nst.tasks.shard import Shard, check_trainer
 
 
 class Task(LightningModule):
@@ -81,6 +81,7 @@ class Task(LightningModule):
         data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
         for role in self.roles:
             data.require(role, type(self).__name__)
+        check_trainer(self.trainer)
         self.shard = Shard(max(data.count(role) for role in self.roles), self.trainer)
         self.size = size = self._size(data)
         measured = self._attach(data, size)
@@ -103,12 +104,12 @@ class Task(LightningModule):
 
     def _attach(self, data: Images, size: tuple[int, int]) -> tuple[int, int]:
         """Hands the operators the images that they take from the data; returns the measurement's size."""
-        probe = torch.full((1, 3, *size), 0.5)
+        probe = torch.full((len(self.shard.padded), 3, *size), 0.5)
         for operator in self.degradation:
             holes = data.mask_for(self.shard.padded, size) if operator.role == "mask" else None
             if holes is not None:
                 operator.attach(holes)  # type: ignore[operator]
-            probe = operator(probe)[:1]
+            probe = operator(probe)
         return probe.shape[-2], probe.shape[-1]
 
     def _make_rows(self, shape: tuple[int, ...]) -> None:
@@ -212,10 +213,18 @@ class Task(LightningModule):
 
     def _log(self, names: list[str], sums: Tensor) -> None:
         # Lightning's own types lack the attribute.
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if interval and (self.global_step + 1) % interval == 0:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
             for name, value in zip(("loss", *names), sums[:-1] / sums[-1].clamp_min(1), strict=True):
-                self.log(name, value, prog_bar=True, sync_dist=True, rank_zero_only=False)
+                self.log(name, value, prog_bar=True)
             self._report_stopped()
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Judges the last ``w`` too, which no further step would."""
+        if self.global_step >= self.trainer.max_steps:
+            self._keep_best(self.w, torch.stack(list(self.terms(self.w).values())).sum(0))
 
     def on_train_end(self) -> None:
         """Tells of rows that stopped since the last line of the log."""
@@ -249,9 +258,12 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser of ``w``, its step size in units of the generator's scale, with ramps."""
-        optimizer = self.optimizer([self.w])
-        if isinstance(optimizer, torch.optim.LBFGS) and self.shard.local > 1:
-            raise InputError("optimizer LBFGS couples the rows of w: give one image, or one device per image")
+        try:
+            optimizer = self.optimizer([self.w])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"--model.optimizer: {error}") from None
+        if isinstance(optimizer, torch.optim.LBFGS) and self.shard.total > 1:
+            raise InputError("optimizer LBFGS couples the rows of w: give one image, or another optimiser")
         for group in optimizer.param_groups:
             group["lr"] *= float(self.generator.scale)
         ramp = Ramp(self.trainer.max_steps, self.search.ramp_up, self.search.ramp_down)

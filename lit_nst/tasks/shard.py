@@ -7,6 +7,27 @@ from torch import Tensor
 
 from lit_nst.errors import InputError
 
+PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Refuses settings of the trainer under which rows would not be independent, or would not end.
+
+    Raises:
+        InputError: Half precisions that cannot hold ``w`` or that scale the loss, clipping of the gradient
+            of all rows together, accumulation of the same gradient, no number of steps.
+    """
+    if trainer.max_steps < 1:
+        raise InputError(f"--trainer.max_steps: {trainer.max_steps}; the loop has no other end, give 1 or more")
+    if trainer.precision not in PRECISIONS:
+        raise InputError(
+            f"--trainer.precision: {trainer.precision} loses steps of w; use one of {', '.join(PRECISIONS)}"
+        )
+    if trainer.gradient_clip_val:
+        raise InputError("--trainer.gradient_clip_val: it would couple the rows of w; leave it out")
+    if trainer.accumulate_grad_batches != 1:
+        raise InputError("--trainer.accumulate_grad_batches: every step has the whole gradient already; leave it out")
+
 
 class Shard:
     """The rows of one process: a contiguous part of all of them.

@@ -84,8 +84,8 @@ def test_resumed_run_writes_each_step_once(tiny_generator, images, tmp_path, sav
 
 
 def test_line_that_was_cut_short_is_dropped(tiny_generator, images, tmp_path):
+    stops = StopsAt(tmp_path / "6.ckpt", 6, 6)
     with pytest.raises(RuntimeError, match="killed"):
-        stops = StopsAt(tmp_path / "6.ckpt", 6, 6)
         fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[History(), stops])
     *sound, last = (tmp_path / "metrics.csv").read_text().splitlines(keepends=True)
     (tmp_path / "metrics.csv").write_text("".join(sound) + last[:5])

@@ -12,6 +12,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from lit_nst.callbacks import Degrade, Trajectory
 from lit_nst.data import Images, read_image
 from lit_nst.degradations import Downsample
+from lit_nst.errors import InputError
 from lit_nst.functional.random import generator as keyed
 from tests.fitting import fit, inversion, save_images
 
@@ -163,3 +164,9 @@ def test_without_degradation_there_is_no_measurement(tiny_generator, images, tmp
     events = EventAccumulator(logger.log_dir)
     events.Reload()
     assert set(events.Tags()["images"]) == {"images/target", "images/current"}
+
+
+@pytest.mark.parametrize("settings", [{"every": -1}, {"rows": 0}])
+def test_settings_that_show_nothing_are_refused(settings):
+    with pytest.raises(InputError, match="trajectory: every is"):
+        Trajectory(**settings)

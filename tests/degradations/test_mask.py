@@ -144,14 +144,14 @@ def test_one_mask_for_all_and_three_channels():
 
 def test_attached_mask_of_another_size():
     mask = Mask()
-    mask.attach(torch.ones(1, 1, 8, 16))
+    mask.attach(torch.zeros(1, 1, 8, 16))
     with pytest.raises(InputError, match="8x16, the image 16x24"):
         mask(images())
 
 
 def test_number_of_masks():
     mask = Mask()
-    mask.attach(torch.ones(3, 1, 16, 24))
+    mask.attach(torch.zeros(3, 1, 16, 24))
     with pytest.raises(InputError, match="3 masks for 2 images"):
         mask(images())
 
@@ -178,3 +178,8 @@ def test_bad_box(box):
 def test_bad_strokes(options):
     with pytest.raises(InputError, match="strokes"):
         Mask(**options)
+
+
+def test_mask_without_a_known_pixel_is_refused():
+    with pytest.raises(InputError, match="white everywhere"):
+        Mask().attach(torch.ones(1, 1, 8, 8))

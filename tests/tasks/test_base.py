@@ -198,7 +198,7 @@ def test_target_features_are_computed_once(tiny_generator, images, tmp_path):
         StyleGAN2(str(tiny_generator), samples=200), PerceptualLoss(["relu1_2", "relu2_1"]), features=features
     )
     fit(task, images, tmp_path, steps=5)
-    assert len(calls) == 5 + 1
+    assert len(calls) == 5 + 1 + 1  # the steps, the target, the last w
     assert features.layers == ["relu1_2", "relu2_1"]
 
 
@@ -255,3 +255,36 @@ def test_seed_everything_reaches_the_start_unless_the_search_has_its_own(tiny_ge
     assert not torch.equal(starts[0], starts[1])
     assert torch.equal(starts[1], starts[2])
     assert torch.equal(starts[2], starts[3])
+
+
+def test_every_target_has_its_own_mask(tiny_generator, images, tmp_path):
+    holes = torch.zeros(4, 3, 16, 16)
+    for row in range(4):
+        holes[row, :, 4 * row : 4 * row + 4] = 1
+    images.sources["mask"] = [save_images(holes, tmp_path / "masks")]
+    task = inversion(tiny_generator)
+    fit(task, images, tmp_path, steps=2, callbacks=[Degrade(Mask())])
+    for row in range(4):
+        assert (task.target[row, :, 4 * row : 4 * row + 4] == 0).all()
+        assert (task.target[row] == 0).float().mean() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("precision", "bf16-true"), ("precision", "16-true"), ("gradient_clip_val", 1.0), ("accumulate_grad_batches", 2)],
+)
+def test_settings_that_would_couple_or_lose_rows_are_refused(tiny_generator, images, tmp_path, option, value):
+    with pytest.raises(InputError, match=f"--trainer.{option}"):
+        fit(inversion(tiny_generator), images, tmp_path, **{option: value})
+
+
+def test_number_of_steps_is_needed(tiny_generator, images, tmp_path):
+    with pytest.raises(InputError, match=r"--trainer\.max_steps: -1"):
+        fit(inversion(tiny_generator), images, tmp_path, steps=-1)
+
+
+def test_last_w_is_judged_too(tiny_generator, images, tmp_path):
+    task = inversion(tiny_generator, search=Search())
+    fit(task, images, tmp_path, steps=1)
+    assert torch.equal(task.best, task.w.detach())
+    assert (task.best != task.generator.center).any()
