@@ -11,7 +11,8 @@ class LatentDistance(Regulariser):
     """Mean squared deviation of the latent, R = ⟨((w − w̄)/σ)²⟩ over all coordinates.
 
     It is 1 for a typical sample of the generator, whatever the number of coordinates, and 0 at the mean
-    latent: one weight means the same for every generator and size. The larger the weight, the nearer the
+    latent: one weight means the same for every generator and size. Where the generator whitens its latents
+    (``StyleGAN2(prior="whitened")``), the mean is that of (w − w̄)ᵀ·Σ⁻¹·(w − w̄). The larger the weight, the nearer the
     result stays to what the generator knows.
 
     Args:

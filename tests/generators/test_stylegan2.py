@@ -151,3 +151,17 @@ class TestErrors:
         settings = json.dumps({"lr_multiplier": 0.01, "conv_clamp": None})
         save_file(state, tmp_path / "part.safetensors", {"format": FORMAT, "settings": settings})
         self.check(tmp_path / "part.safetensors", "part.safetensors", "synthesis.b8.conv0.weight")
+
+
+@pytest.mark.parametrize("prior", ["isotropic", "whitened"])
+def test_a_sample_is_at_distance_one_from_the_mean(tiny_generator, prior):
+    net = StyleGAN2(str(tiny_generator), samples=20_000, prior=prior)
+    w = net.mapping(torch.randn(5_000, 8, generator=torch.Generator().manual_seed(6)))
+    assert net.standardize(w).square().mean() == pytest.approx(1.0, rel=0.05)
+
+
+def test_whitened_coordinates_are_uncorrelated(tiny_generator):
+    net = StyleGAN2(str(tiny_generator), samples=20_000, prior="whitened")
+    w = net.mapping(torch.randn(20_000, 8, generator=torch.Generator().manual_seed(6)))[:, 0]
+    covariance = torch.cov(net.standardize(w).T)
+    torch.testing.assert_close(covariance, torch.eye(8), rtol=0, atol=0.1)
