@@ -94,7 +94,10 @@ def _row_state(task: Any) -> tuple[str, ...]:
 
 
 def register() -> None:
-    """Makes ``--trainer.strategy rows`` (and ``rows_fork``, which starts without a second import) known."""
+    """Makes ``--trainer.strategy rows`` known, and ``rows_fork``, which starts without a second import.
+
+    The latter is for tests: a pool of OpenMP threads does not survive a fork, so it needs OMP_NUM_THREADS=1.
+    """
     for name, method in (("rows", "popen"), ("rows_fork", "fork")):
         if name not in StrategyRegistry:
             StrategyRegistry.register(name, RowsStrategy, description=RowsStrategy.__doc__ or "", start_method=method)

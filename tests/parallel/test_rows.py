@@ -1,6 +1,7 @@
 """Two real processes against one."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ from tests.parallel.run_rows import run
 def fork(settings: dict) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "tests.parallel.run_rows", json.dumps(settings)]
     root = Path(__file__).resolve().parents[2]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
+    # A pool of threads does not survive a fork; the run in this process has one, and must give the same bits.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture
