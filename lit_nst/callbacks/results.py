@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lit_nst.callbacks.truth import load_truth
-from lit_nst.data import write_png
+from lit_nst.data import write_png, write_sheet
 from lit_nst.features import VGG16, Features
 from lit_nst.files import write_atomically
 from lit_nst.report import Row, comparison, feature_distance, human_time, psnr, ssim, summary_table
@@ -119,9 +119,7 @@ class Results(Callback):
             target = None if truth is None else truth[i]
             measurement = found["measurement"][i].clamp(0, 1) if "measurement" in found else None
             lines.append(Row(name, target, measurement, found["result"][i], notes))
-        data = io.BytesIO()
-        comparison(lines).save(data, format="PNG")
-        write_atomically(folder / "comparison.png", data.getvalue())
+        write_sheet(comparison(lines), folder / "comparison.png")
 
     def _write_latents(self, folder: Path, task: Any, names: list[str], w: Tensor) -> None:
         latent = task.generator.latent(w)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from lit_nst.callbacks.truth import load_truth
-from lit_nst.data import write_png
+from lit_nst.data import write_png, write_sheet
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.report import animation, contact_sheet
@@ -74,14 +74,13 @@ class Trajectory(Callback):
             return
         # A run that went on with other devices or options may have recorded other numbers of rows.
         shown = min(map(len, frames.values()))
-        frames = {step: frame[:shown] for step, frame in frames.items()}
+        frames = {step: frame[:shown] for step, frame in sorted(frames.items())}
         steps = list(frames)
         write_atomically(self._folder / "trajectory.gif", animation([torch.stack(f) for f in frames.values()], steps))
         captions = [f"step {step}" for step in steps]
         cells = torch.stack([torch.cat(frame[:4], 1) for frame in frames.values()])
         sheet = contact_sheet(cells, columns=min(len(steps), 8), captions=captions)
-        sheet.save(part := self._folder / ".trajectory.png.part", format="PNG")
-        part.replace(self._folder / "trajectory.png")
+        write_sheet(sheet, self._folder / "trajectory.png")
 
     @torch.no_grad()
     def _record(self, trainer: Trainer, task: Any) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from lit_nst.data.read import IMAGE_SUFFIXES, MAX_PIXELS, Alpha, image_size, list_images, read_image, read_mask
 from lit_nst.data.resize import Fit, fit_image, fit_mask
-from lit_nst.data.write import write_png
+from lit_nst.data.write import write_png, write_sheet
 
 if TYPE_CHECKING:
     from lit_nst.data.images import Images, Iterations
@@ -23,6 +23,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "write_png",
+    "write_sheet",
 ]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
-from lit_nst.embedded import FOLDER
+from lit_nst.embedded import PREFIX, inside
 from lit_nst.errors import InputError
 
 Alpha = Literal["composite", "mask"]
@@ -127,7 +127,7 @@ def list_images(source: str | list[str]) -> list[Path]:
 def _expand(source: str) -> list[Path]:
     if not source:
         raise InputError("an empty path was given; give a file, a folder or a pattern")
-    path = _embedded(source) if source.startswith("embedded:") else Path(os.path.expanduser(source))
+    path = inside(source) if source.startswith(PREFIX) else Path(os.path.expanduser(source))
     if os.path.isdir(path):
         found = list(path.iterdir())
     elif os.path.exists(path):
@@ -141,13 +141,6 @@ def _expand(source: str) -> list[Path]:
         what = "holds no image" if os.path.isdir(path) else "matches no image"
         raise InputError(f"{source} {what}; looked for {' '.join(IMAGE_SUFFIXES)}")
     return sorted(images, key=_natural)
-
-
-def _embedded(source: str) -> Path:
-    name = Path(source.removeprefix("embedded:"))
-    if ".." in name.parts or name.is_absolute():
-        raise InputError(f"{source} leaves the embedded images; give a name such as embedded:portraits/03.png")
-    return FOLDER / name
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:

@@ -30,6 +30,17 @@ def write_png(image: Tensor, path: str | Path, text: dict[str, str] | None = Non
     info = PngImagePlugin.PngInfo()
     for keyword, value in (text or {}).items():
         info.add_text(keyword, value)
+    write_sheet(Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()), Path(path), info)
+
+
+def write_sheet(sheet: Image.Image, path: Path, info: PngImagePlugin.PngInfo | None = None) -> None:
+    """Writes a drawn picture, such as a contact sheet, as a PNG; an older file is replaced in one step.
+
+    Args:
+        sheet: The picture.
+        path: Where it goes; a missing folder is made.
+        info: Metadata of the file.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG", pnginfo=info)
-    write_atomically(Path(path), buffer.getvalue())
+    sheet.save(buffer, "PNG", pnginfo=info)
+    write_atomically(path, buffer.getvalue())

@@ -8,6 +8,18 @@ PREFIX = "embedded:"
 FOLDER = Path(__file__).resolve().parent
 
 
+def inside(name: str) -> Path:
+    """The path that ``embedded:NAME`` stands for, there or not; NAME may be a pattern.
+
+    Raises:
+        InputError: The name leaves the package folder.
+    """
+    path = Path(name.removeprefix(PREFIX))
+    if ".." in path.parts or path.is_absolute():
+        raise InputError(f"{name} leaves the embedded images; give a name such as embedded:portraits/03.png")
+    return FOLDER / path
+
+
 def locate(name: str) -> Path:
     """The path of ``embedded:NAME``.
 
@@ -15,10 +27,10 @@ def locate(name: str) -> Path:
         name: A file or folder of this package folder, after the prefix ``embedded:``.
 
     Raises:
-        InputError: There is no such thing.
+        InputError: There is no such thing, or the name leaves the folder.
     """
-    path = (FOLDER / name.removeprefix(PREFIX)).resolve()
-    if not path.is_relative_to(FOLDER) or not path.exists() or path == FOLDER:
+    path = inside(name)
+    if not path.exists() or path == FOLDER:
         known = ", ".join(
             PREFIX + p.name for p in sorted(FOLDER.iterdir()) if p.is_dir() and not p.name.startswith("_")
         )

@@ -106,7 +106,8 @@ class Task(LightningModule):
         """Hands the operators the images that they take from the data; returns the measurement's size."""
         probe = torch.full((len(self.shard.padded), 3, *size), 0.5)
         for operator in self.degradation:
-            holes = data.mask_for(self.shard.padded, size) if operator.role == "mask" else None
+            height, width = probe.shape[-2:]
+            holes = data.mask_for(self.shard.padded, (height, width)) if operator.role == "mask" else None
             if holes is not None:
                 operator.attach(holes)  # type: ignore[operator]
             probe = operator(probe)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
+from lit_nst import embedded
 from lit_nst.data import read
 from lit_nst.data.read import image_size, list_images, read_image, read_mask
 from lit_nst.errors import InputError
@@ -405,12 +406,12 @@ class TestList:
         assert list_images("~/a.jpg") == [folder / "a.jpg"]
 
     def test_embedded(self, folder, monkeypatch):
-        monkeypatch.setattr(read, "FOLDER", folder)
+        monkeypatch.setattr(embedded, "FOLDER", folder)
         assert list_images("embedded:deep") == list_images("embedded:deep/c.png") == [folder / "deep/c.png"]
         assert self.names("embedded:b*") == ["b2.PNG", "b10.png"]
 
     def test_embedded_is_a_folder_of_the_package(self):
-        assert (read.FOLDER / "__init__.py").is_file()
+        assert (embedded.FOLDER / "__init__.py").is_file()
 
     @pytest.mark.parametrize("name", ["../x.png", "a/../../x", "/etc/passwd", ".."])
     def test_embedded_stays_in_its_folder(self, name):
@@ -418,7 +419,7 @@ class TestList:
             list_images(f"embedded:{name}")
 
     def test_nothing(self, folder, monkeypatch):
-        monkeypatch.setattr(read, "FOLDER", folder)
+        monkeypatch.setattr(embedded, "FOLDER", folder)
         (folder / "empty").mkdir()
         for source, words in {
             f"{folder}/none.png": "does not exist",

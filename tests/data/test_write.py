@@ -100,7 +100,9 @@ class TestAtomic:
         assert os.listdir(tmp_path) == ["a.json"]
 
     def test_long_names(self, tmp_path):
-        write_atomically(tmp_path / ("n" * 251 + ".png"), b"new")
+        path = tmp_path / ("n" * 251 + ".png")
+        write_atomically(path, b"new")
+        assert path.read_bytes() == b"new"
 
     def test_permissions_are_the_usual_ones(self, tmp_path):
         write_atomically(tmp_path / "a", b"")

@@ -288,3 +288,14 @@ def test_last_w_is_judged_too(tiny_generator, images, tmp_path):
     fit(task, images, tmp_path, steps=1)
     assert torch.equal(task.best, task.w.detach())
     assert (task.best != task.generator.center).any()
+
+
+def test_mask_behind_a_down_sampling_has_the_size_there(tiny_generator, images, tmp_path):
+    hole = torch.zeros(1, 3, 16, 16)
+    hole[:, :, :8] = 1
+    images.sources["mask"] = [save_images(hole, tmp_path / "mask")]
+    task = inversion(tiny_generator)
+    fit(task, images, tmp_path, steps=1, callbacks=[Degrade(Downsample(4, "area")), Degrade(Mask())])
+    assert task.target.shape[-2:] == (4, 4)
+    assert (task.target[:, :, :2] == 0).all()
+    assert (task.target[:, :, 2:] > 0).all()
