@@ -1,5 +1,6 @@
 """What every loss and every regulariser promises."""
 
+import itertools
 from typing import Any, ClassVar
 
 import pytest
@@ -157,6 +158,128 @@ class LayerWeightsContract:
             self.make(layers=[])
 
 
+class StyleLossContract(LayerWeightsContract):
+    """For losses that do not know where a feature is; put it before ``LossContract``.
+
+    Attributes:
+        local: The loss knows which features are side by side.
+        union: A blend is that of the pictures side by side.
+    """
+
+    local: ClassVar[bool] = False
+    union: ClassVar[bool] = True
+
+    def statistics(self, *keys):
+        """Statistics of the first layer, a tensor per key."""
+        loss = self.make()
+        return [loss.measure(self.maps(key))[loss.layers[0]] for key in keys]
+
+    def test_blind_to_a_permutation_of_the_positions(self):
+        loss, own = self.make(), self.maps("a", torch.double)
+        target = loss.measure(self.maps("b", torch.double))
+        shuffled = {}
+        for name, x in own.items():
+            order = torch.randperm(x[0, 0].numel(), generator=torch.Generator().manual_seed(0))
+            shuffled[name] = x.flatten(2)[..., order].reshape(x.shape)
+        change = (loss(shuffled, target) - loss(own, target)).abs()
+        assert ((change > 1e-3) if self.local else (change < 1e-12)).all()
+
+    def test_blind_to_a_repetition_of_the_target(self):
+        loss, own, other = self.make(), self.maps("a"), self.maps("b")
+        once = loss(own, loss.measure(other))
+        tiled = loss(own, loss.measure({name: x.tile(1, 1, 2, 2) for name, x in other.items()}))
+        if self.local:
+            # The seams are further choices.
+            assert (tiled <= once + 1e-6).all()
+        else:
+            torch.testing.assert_close(tiled, once, atol=1e-5, rtol=1e-4)
+
+    @pytest.mark.parametrize("size", [(1, 1), (4, 9), (11, 3)])
+    def test_a_target_of_another_size(self, size):
+        loss, maps = self.make(), self.maps("a")
+        shape = (*self.shape[:2], *size)
+        target = loss.measure({name: 0.4 + 0.5 * normal(shape, "b", i) for i, name in enumerate(maps)})
+        own = {name: x.requires_grad_() for name, x in maps.items()}
+        value = loss(own, target)
+        assert value.shape == self.shape[:1]
+        assert (value > 0).all()
+        value.sum().backward()
+        assert all(x.grad.isfinite().all() and x.grad.any() for x in own.values())
+
+    @pytest.mark.parametrize("weight", [1e-12, 1e12])
+    def test_finite_for_pictures_of_one_colour(self, weight):
+        loss, single = self.make(layers=["x"], weight=weight), (*self.shape[:2], 1, 1)
+        uniform, zero = torch.full(self.shape, 0.7), torch.zeros(self.shape)
+        pictures = [uniform, zero, normal(single, "single"), normal(self.shape, "varied")]
+        for own, target in itertools.product(pictures, pictures):
+            x = own.clone().requires_grad_()
+            value = loss({"x": x}, loss.measure({"x": target}))
+            assert value.isfinite().all()
+            assert (value >= 0).all()
+            if own is target:
+                torch.testing.assert_close(value / weight, torch.zeros(self.shape[0]), atol=1e-6, rtol=0)
+            value.sum().backward()
+            assert x.grad.isfinite().all()
+
+    def test_gradient_of_a_row_of_a_batch_is_that_of_the_row_alone(self):
+        loss, own, other = self.make(), self.maps("a"), self.maps("b")
+        together = {name: x.clone().requires_grad_() for name, x in own.items()}
+        loss(together, loss.measure(other)).sum().backward()
+        for row in range(self.shape[0]):
+            alone = {name: x[row : row + 1].clone().requires_grad_() for name, x in own.items()}
+            loss(alone, loss.measure({name: x[row : row + 1] for name, x in other.items()})).sum().backward()
+            for name, x in alone.items():
+                assert torch.equal(x.grad, together[name].grad[row : row + 1])
+
+    def test_a_blend_with_itself_is_itself(self):
+        loss = self.make()
+        own, part = self.statistics("a", "b")
+        blended = loss.blend([part, part, part], [3, 0.5, 1e-3])
+        torch.testing.assert_close(loss.distance(own, blended), loss.distance(own, part))
+        torch.testing.assert_close(loss.distance(part, blended), torch.zeros(self.shape[0]), atol=1e-6, rtol=0)
+
+    def test_a_blend_of_one_is_that_one(self):
+        loss = self.make()
+        part, other = self.statistics("a", "b")
+        assert torch.equal(loss.blend([part], [0.1]), part)
+        assert torch.equal(loss.blend([part, other], [7, 0]), part)
+        # Even if the picture left out has no finite statistics.
+        assert torch.equal(loss.blend([other * torch.nan, part], [0, 7]), part)
+
+    def test_a_blend_is_nearer_to_its_parts_than_they_are(self):
+        loss = self.make()
+        a, b = self.statistics("a", "b")
+        apart = loss.distance(a, b)
+        assert (loss.distance(a, loss.blend([a, b], [1, 1])) < 0.8 * apart).all()
+        assert (loss.distance(b, loss.blend([a, b], [1, 1])) < 0.8 * apart).all()
+
+    def test_a_blend_of_several_sizes(self):
+        loss = self.make()
+        rows, channels, height, width = self.shape
+        sizes = ((rows, channels, height, 3), (rows, channels, height, width))
+        a, b = (0.4 + 0.5 * normal(size, i) for i, size in enumerate(sizes))
+        (own,) = self.statistics("own")
+        # As many shares as columns.
+        blended = loss.blend([loss.statistics(a), loss.statistics(b)], [3, width])
+        value = loss.distance(own, blended)
+        assert value.isfinite().all()
+        assert (value > 0).all()
+        if self.union and not self.local:
+            together = loss.statistics(torch.cat([a, b], 3))
+            torch.testing.assert_close(value, loss.distance(own, together))
+
+    @pytest.mark.parametrize("weights", [[-1, 2], [0, 0], [float("nan"), 1], [float("inf"), 1]])
+    def test_bad_blend_weights(self, weights):
+        loss, (part,) = self.make(), self.statistics("a")
+        with pytest.raises(InputError, match=f"^{self.loss.__name__}: blend weights are .*; give none below 0"):
+            loss.blend([part, part], weights)
+
+    def test_a_blend_weight_for_each_picture(self):
+        loss, (part,) = self.make(), self.statistics("a")
+        with pytest.raises(InputError, match=f"^{self.loss.__name__}: 1 blend weights for 2 pictures; give one each$"):
+            loss.blend([part, part], [1])
+
+
 class RegulariserContract:
     """Subclass as ``Test…``; set ``regulariser`` and ``init_args``.
 
@@ -237,3 +360,14 @@ def assert_rounding_is_the_same_in_a_batch_and_on_two_threads(evaluate, *inputs)
         values += [evaluate(*inputs), torch.cat(alone)]
     torch.set_num_threads(before)
     assert all(torch.equal(value, values[0]) for value in values[1:])
+
+
+def assert_rounding_is_the_same_in_a_batch(evaluate, *inputs):
+    """``evaluate`` gives, for every row, bit for bit the same alone and together, on one thread and on two."""
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        alone = [evaluate(*(x[row : row + 1] for x in inputs)) for row in range(len(inputs[0]))]
+        together = evaluate(*inputs)
+        torch.set_num_threads(before)
+        assert torch.equal(torch.cat(alone), together)

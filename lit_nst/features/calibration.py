@@ -8,14 +8,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lit_nst.features.modules import Fire
+
 Picture = NDArray[np.float64]
-SIZE = 32
 GRID = 4096.0
 
 
 @torch.no_grad()
-def calibrate(net: nn.Sequential, seed: int, normalise: Callable[[Tensor], Tensor]) -> None:
-    """Fills the 3×3 convolutions of a chain of convolutions, ReLUs and poolings, one after the other.
+def calibrate(net: nn.Sequential, seed: int, normalise: Callable[[Tensor], Tensor], size: int = 32) -> None:
+    """Fills the convolutions of a chain of convolutions, ReLUs, poolings and Fires, one after the other.
 
     Each convolution gets orthonormal filters, a gain and a bias per channel, such that over some
     procedural pictures all channels of a layer have mean 0 and the same variance before the ReLU (which
@@ -35,35 +36,45 @@ def calibrate(net: nn.Sequential, seed: int, normalise: Callable[[Tensor], Tenso
         net: The chain; its convolutions are overwritten.
         seed: Of the pictures and the filters. A chain cut short gets the same weights as the whole one.
         normalise: What the network does to pictures in [0, 1] before its first convolution.
+        size: Height and width of the pictures; so many that the deepest maps have some positions.
     """
     random = np.random.RandomState(seed)
-    x = normalise(torch.from_numpy(pictures(random)))
+
+    def filled(convolution: nn.Conv2d, y: Tensor) -> Tensor:
+        return _fill(convolution, y, random)
+
+    x = normalise(torch.from_numpy(pictures(random, size)))
     for module in net:
-        x = _fill(module, x, random) if isinstance(module, nn.Conv2d) else module(x)
+        if isinstance(module, nn.Conv2d):
+            x = filled(module, x)
+        else:
+            x = module.run(x, filled) if isinstance(module, Fire) else module(x)
 
 
-def pictures(random: np.random.RandomState) -> Picture:
+def pictures(random: np.random.RandomState, size: int = 32) -> Picture:
     """Small colour pictures with what photographs have: 1/f noise, occlusion, edges, stripes, gradients.
 
     Args:
         random: Stream that the pictures are drawn from.
+        size: Height and width, a multiple of 16.
 
     Returns:
-        24×3×32×32 in [0, 1], on the 256 levels of an 8-bit file.
+        24×3×size×size in [0, 1], on the 256 levels of an 8-bit file.
     """
     kinds = (_noise, _noise, _leaves, _leaves, _stripes, _gradient)
-    drawn = [kind(random) for _ in range(4) for kind in kinds]
+    drawn = [kind(random, size) for _ in range(4) for kind in kinds]
     levels: Picture = np.rint(np.stack(drawn).clip(0, 1) * 255) / 255
     return levels
 
 
 def _fill(conv: nn.Conv2d, x: Tensor, random: np.random.RandomState) -> Tensor:
-    normal = torch.from_numpy(random.standard_normal((conv.out_channels, conv.in_channels * 9)))
+    normal = torch.from_numpy(random.standard_normal((conv.out_channels, conv.weight[0].numel())))
     filters = _orthonormal(normal)
     filters = _round(filters, filters.abs().max()).view(conv.weight.shape)
     # The network pads with zeros. Here that would let the border rule the deep layers, whose maps are small, and
     # maps of larger pictures, which are nearly all interior, would come out many times too strong.
-    y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), filters)
+    side = int(conv.padding[0])
+    y = F.conv2d(F.pad(x, (side, side, side, side), mode="replicate"), filters, stride=conv.stride)
     mean, std = y.mean((0, 2, 3), keepdim=True), y.std((0, 2, 3), correction=0, keepdim=True)
     gain = 1 / (std * F.relu((y - mean) / std).mean())
     gain = _round(gain, gain)
@@ -92,33 +103,33 @@ def _round(x: Tensor, largest: Tensor) -> Tensor:
     return (x / step).round() * step
 
 
-def _noise(random: np.random.RandomState) -> Picture:
-    y, x = np.fft.fftfreq(SIZE)[:, None], np.fft.fftfreq(SIZE)[None]
-    amplitude = 1 / np.maximum(np.hypot(y, x), 1 / SIZE)
-    plane = np.fft.ifft2(np.fft.fft2(random.standard_normal((4, SIZE, SIZE))) * amplitude).real
+def _noise(random: np.random.RandomState, size: int) -> Picture:
+    y, x = np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None]
+    amplitude = 1 / np.maximum(np.hypot(y, x), 1 / size)
+    plane = np.fft.ifft2(np.fft.fft2(random.standard_normal((4, size, size))) * amplitude).real
     plane /= plane.std()
     noise: Picture = _colour(random) + 0.2 * plane[:1] + 0.06 * plane[1:]
     return noise
 
 
-def _leaves(random: np.random.RandomState) -> Picture:
+def _leaves(random: np.random.RandomState, size: int) -> Picture:
     """Dead leaves: discs that hide one another, their areas spread as those of objects in photographs."""
-    y, x = np.mgrid[:SIZE, :SIZE]
-    picture = np.broadcast_to(_colour(random), (3, SIZE, SIZE)).copy()
-    for _ in range(60):
+    y, x = np.mgrid[:size, :size]
+    picture = np.broadcast_to(_colour(random), (3, size, size)).copy()
+    for _ in range(60 * size**2 // 32**2):
         radius = 2 / np.sqrt(random.uniform(0.005, 1))
-        centre = random.uniform(0, SIZE, 2)
+        centre = random.uniform(0, size, 2)
         inside = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
         picture = np.where(inside, _colour(random), picture)
     return picture
 
 
-def _stripes(random: np.random.RandomState) -> Picture:
+def _stripes(random: np.random.RandomState, size: int) -> Picture:
     """Square patches, each with stripes of two colours, of its own direction, width and sharpness."""
-    picture = np.empty((3, SIZE, SIZE))
+    picture = np.empty((3, size, size))
     y, x = np.mgrid[:16, :16]
-    for top in range(0, SIZE, 16):
-        for left in range(0, SIZE, 16):
+    for top in range(0, size, 16):
+        for left in range(0, size, 16):
             angle, period, sharpness, phase = random.uniform([0, 3, 1, 0], [np.pi, 24, 8, 2 * np.pi])
             wave = np.sin(2 * np.pi / period * (np.cos(angle) * x + np.sin(angle) * y) + phase)
             share = 0.5 + 0.5 * np.clip(sharpness * wave, -1, 1)
@@ -126,9 +137,9 @@ def _stripes(random: np.random.RandomState) -> Picture:
     return picture
 
 
-def _gradient(random: np.random.RandomState) -> Picture:
+def _gradient(random: np.random.RandomState, size: int) -> Picture:
     """The corners' colours, mixed in proportion to nearness."""
-    ramp = np.linspace(0, 1, SIZE)
+    ramp = np.linspace(0, 1, size)
     down, right = ramp[:, None], ramp[None]
     above = (1 - right) * _colour(random) + right * _colour(random)
     below = (1 - right) * _colour(random) + right * _colour(random)

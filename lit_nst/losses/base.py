@@ -1,5 +1,6 @@
 """What a loss and a regulariser are."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -7,23 +8,31 @@ from torch import Tensor, nn
 
 from lit_nst.errors import InputError
 
+Weight = float | list[float]
+
 
 class Loss(nn.Module):
     """A compared term, λ·Σₗ λₗ·d(s(Φₗ(x)), s(Φₗ(t))), one value per row.
 
-    A subclass gives ``statistics`` (s), ``distance`` (d), or both.
+    A subclass gives ``statistics`` (s), ``distance`` (d), or both; and ``_mix`` where the statistics of
+    several pictures are not blended by their weighted mean.
 
     Args:
         layers: Names of the layers that are compared; ``"image"`` is the picture itself, in [0, 1].
-        weight: λ, factor of the whole term.
+        weight: λ, factor of the whole term; several: a task makes a row of each.
         layer_weights: λₗ, one per layer; None: 1/number of layers each.
+
+    Attributes:
+        row_weight: λ of each row, set by the task; None: the first ``weight``.
 
     Raises:
         InputError: No layer, or another number of weights than of layers.
     """
 
+    row_weight: Tensor | float | None = None
+
     def __init__(
-        self, layers: Sequence[str], weight: float = 1.0, layer_weights: Sequence[float] | None = None
+        self, layers: Sequence[str], weight: Weight = 1.0, layer_weights: Sequence[float] | None = None
     ) -> None:
         super().__init__()
         self.layers = list(layers)
@@ -35,6 +44,7 @@ class Loss(nn.Module):
             given, needed = len(layer_weights), len(self.layers)
             raise InputError(f"{type(self).__name__}: {given} layer_weights for {needed} layers; give one each")
         self.weight, self.layer_weights = weight, list(layer_weights)
+        _weights(self)
 
     def statistics(self, feature: Tensor) -> Tensor:
         """What is compared of one layer: B×C×H×W → B×…; the feature itself by default."""
@@ -60,23 +70,76 @@ class Loss(nn.Module):
             B values.
         """
         own = self.measure(features)
-        terms = [
-            weight * self.distance(own[layer], target[layer])
-            for layer, weight in zip(self.layers, self.layer_weights, strict=True)
-        ]
-        return self.weight * torch.stack(terms).sum(0)
+        with torch.autocast(next(iter(own.values())).device.type, enabled=False):
+            terms = [
+                weight * self.distance(own[layer], target[layer])
+                for layer, weight in zip(self.layers, self.layer_weights, strict=True)
+            ]
+        return _factor(self) * torch.stack(terms).sum(0)
+
+    @property
+    def weights(self) -> list[float]:
+        """All values of λ."""
+        return _weights(self)
+
+    def blend(self, parts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+        """Statistics of several pictures as one target of a layer, Σᵢ wᵢ·partᵢ with Σᵢ wᵢ = 1, unless said otherwise.
+
+        Args:
+            parts: Statistics of the same layer, B×… each.
+            weights: wᵢ, one each, of any sum; a part of weight 0 is left out.
+
+        Raises:
+            InputError: Weights below 0 or all 0, another number of weights than of parts, or parts that
+                cannot be blended.
+        """
+        name, given = type(self).__name__, [float(weight) for weight in weights]
+        if len(given) != len(parts):
+            raise InputError(f"{name}: {len(given)} blend weights for {len(parts)} pictures; give one each")
+        total = math.fsum(given)
+        if not (all(weight >= 0 for weight in given) and 0 < total < math.inf):
+            raise InputError(f"{name}: blend weights are {given}; give none below 0 and one above")
+        chosen = [(part, weight / total) for part, weight in zip(parts, given, strict=True) if weight > 0]
+        return self._mix([part for part, _ in chosen], [share for _, share in chosen])
+
+    def align(self, parts: Sequence[Tensor]) -> Tensor:
+        """Statistics of several pictures as the targets of a batch, one row each, of a common shape.
+
+        Raises:
+            InputError: The pictures differ in size and the loss cannot resample its statistics.
+        """
+        if len({part.shape for part in parts}) > 1:
+            raise InputError(f"{type(self).__name__}: pictures of several sizes cannot be compared; give one size")
+        return torch.cat(list(parts))
+
+    def _mix(self, parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+        """The blend of parts whose shares are positive and sum to 1."""
+        if len({part.shape for part in parts}) > 1:
+            raise InputError(f"{type(self).__name__}: pictures of several sizes cannot be blended; give one size")
+        return torch.stack([share * part for part, share in zip(parts, shares, strict=True)]).sum(0)
 
 
 class Regulariser(nn.Module):
     """A term R(x, w) that compares with nothing, one value per row.
 
     Args:
-        weight: λ, factor of the term.
+        weight: λ, factor of the term; several: a task makes a row of each.
+
+    Attributes:
+        row_weight: λ of each row, set by the task; None: the first ``weight``.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    row_weight: Tensor | float | None = None
+
+    def __init__(self, weight: Weight = 1.0) -> None:
         super().__init__()
         self.weight = weight
+        _weights(self)
+
+    @property
+    def weights(self) -> list[float]:
+        """All values of λ."""
+        return _weights(self)
 
     def penalty(self, image: Tensor, latent: Tensor) -> Tensor:
         """The unweighted term.
@@ -92,7 +155,18 @@ class Regulariser(nn.Module):
 
     def forward(self, image: Tensor, latent: Tensor) -> Tensor:
         """λ times the penalty, B values."""
-        return self.weight * self.penalty(image, latent)
+        return _factor(self) * self.penalty(image, latent)
+
+
+def _weights(term: Loss | Regulariser) -> list[float]:
+    weights = [float(weight) for weight in (term.weight if isinstance(term.weight, list) else [term.weight])]
+    if not weights or not all(math.isfinite(weight) for weight in weights):
+        raise InputError(f"{type(term).__name__}: weight is {term.weight}; give a finite number, or several")
+    return weights
+
+
+def _factor(term: Loss | Regulariser) -> Tensor | float:
+    return term.weights[0] if term.row_weight is None else term.row_weight
 
 
 def _full(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lit_nst.functional.reduce import row_mean
-from lit_nst.losses.base import Regulariser
+from lit_nst.losses.base import Regulariser, Weight
 
 
 class LatentDistance(Regulariser):
@@ -19,7 +19,7 @@ class LatentDistance(Regulariser):
         weight: λ, factor of the term.
     """
 
-    def __init__(self, weight: float = 0.001) -> None:
+    def __init__(self, weight: Weight = 0.001) -> None:
         super().__init__(weight)
 
     def penalty(self, image: Tensor, latent: Tensor) -> Tensor:

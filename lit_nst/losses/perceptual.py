@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from lit_nst.functional.reduce import row_mean
-from lit_nst.losses.base import Loss
+from lit_nst.losses.base import Loss, Weight
 
 
 class PerceptualLoss(Loss):
@@ -31,7 +31,7 @@ class PerceptualLoss(Loss):
     def __init__(
         self,
         layers: list[str],
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         layer_weights: list[float] | None = None,
         normalize: bool = True,
     ) -> None:

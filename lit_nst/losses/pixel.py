@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lit_nst.errors import InputError
 from lit_nst.functional.reduce import row_mean
-from lit_nst.losses.base import Loss
+from lit_nst.losses.base import Loss, Weight
 
 
 class PixelLoss(Loss):
@@ -25,7 +25,7 @@ class PixelLoss(Loss):
         InputError: Another power, or no scale.
     """
 
-    def __init__(self, weight: float = 1.0, power: Literal[1, 2] = 2, scales: int = 1) -> None:
+    def __init__(self, weight: Weight = 1.0, power: Literal[1, 2] = 2, scales: int = 1) -> None:
         super().__init__(["image"], weight)
         if power not in (1, 2):
             raise InputError(f"PixelLoss: power is {power}; give 1 or 2")

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lit_nst.errors import InputError
 from lit_nst.functional.total_variation import total_variation
-from lit_nst.losses.base import Regulariser
+from lit_nst.losses.base import Regulariser, Weight
 
 
 class TotalVariation(Regulariser):
@@ -22,7 +22,7 @@ class TotalVariation(Regulariser):
         InputError: A power below 1.
     """
 
-    def __init__(self, weight: float = 1e-4, power: float = 1.0) -> None:
+    def __init__(self, weight: Weight = 1e-4, power: float = 1.0) -> None:
         super().__init__(weight)
         if power < 1:
             raise InputError(f"TotalVariation: power is {power:g}; give 1 or more")

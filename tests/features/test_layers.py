@@ -24,7 +24,47 @@ def test_names_are_the_papers():
 
 def test_depth_order_without_repeats():
     chosen = in_depth_order(["relu4_2", "pool1", "conv1_1", "pool1"], VGG19, "VGG19")
-    assert chosen == ["conv1_1", "pool1", "relu4_2"]
+    assert list(chosen.items()) == [("conv1_1", "conv1_1"), ("pool1", "pool1"), ("relu4_2", "relu4_2")]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    [
+        ("features.21", "conv4_2"),
+        ("21", "conv4_2"),
+        ("Features.22", "relu4_2"),
+        ("CONV4_2", "conv4_2"),
+        ("conv4-2", "conv4_2"),
+        ("ReLU4-2", "relu4_2"),
+        ("Pool5", "pool5"),
+        ("0", "conv1_1"),
+        ("36", "pool5"),
+    ],
+)
+def test_other_spellings(spelled, name):
+    assert in_depth_order([spelled], VGG19, "VGG19") == {spelled: name}
+
+
+def test_spellings_agree_with_torchvisions_indices():
+    for names in (VGG16, VGG19):
+        assert list(in_depth_order([str(index) for index in range(len(names))], names, "VGG").values()) == names
+
+
+def test_two_spellings_of_one_layer_are_both_kept():
+    chosen = in_depth_order(["relu1_1", "features.1", "conv1_1", "1"], VGG19, "VGG19")
+    assert list(chosen) == ["conv1_1", "relu1_1", "features.1", "1"]
+
+
+@pytest.mark.parametrize("layer", ["features.37", "37", "99999"])
+def test_index_beyond_the_end(layer):
+    with pytest.raises(InputError, match=rf'"{layer}"; choose among features\.0, …, features\.36'):
+        in_depth_order([layer], VGG19, "VGG19")
+
+
+@pytest.mark.parametrize("layer", ["-1", "", "features.", "²", "conv4.2", "image"])
+def test_what_is_no_spelling(layer):
+    with pytest.raises(InputError, match="VGG19 has no layer"):
+        in_depth_order([layer], VGG19, "VGG19")
 
 
 def test_unknown_layer_lists_near_names():

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -7,6 +8,7 @@ from torch import nn
 
 from lit_nst.errors import InputError
 from lit_nst.features import VGG16, VGG19, Features
+from lit_nst.features.calibration import pictures
 from lit_nst.features.layers import vgg_names
 
 NAMES = {VGG16: vgg_names([2, 2, 3, 3, 3]), VGG19: vgg_names([2, 2, 4, 4, 4])}
@@ -39,8 +41,10 @@ def test_width(width, channels):
     assert VGG16(layers=["conv1_1"], width=width).net.conv1_1.out_channels == channels
 
 
-def test_a_conv_layer_is_the_map_before_its_relu(narrow, image):
-    maps = narrow(image)
+@pytest.mark.parametrize("padding", ["zero", "circular"])
+@pytest.mark.parametrize("pool", ["max", "average", "l2"])
+def test_a_conv_layer_is_the_map_before_its_relu(pool, padding, image):
+    maps = VGG19(layers=NAMES[VGG19], width=0.125, pool=pool, padding=padding)(image)
     convolutions = [name for name in maps if name.startswith("conv")]
     assert len(convolutions) == 16
     for name in convolutions:
@@ -132,14 +136,128 @@ def test_channels_last_in_memory(image):
     assert entering[0].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_pooling_follows_the_weights(tmp_path):
-    path = tmp_path / "net.pth"
-    torch.save({"features.0.weight": torch.ones(8, 3, 3, 3), "features.0.bias": torch.zeros(8)}, path)
+@pytest.fixture
+def file(tmp_path):
+    """A short, narrow VGG with metadata of one's choice."""
+
+    def write(metadata=None):
+        path = tmp_path / "net.safetensors"
+        state = {"features.0.weight": torch.rand(8, 3, 3, 3), "features.0.bias": torch.zeros(8)}
+        state |= {"features.2.weight": torch.rand(5, 8, 3, 3), "features.2.bias": torch.zeros(5)}
+        save_file(state, path, metadata)
+        return str(path)
+
+    return write
+
+
+def test_pooling_follows_the_weights(file):
     assert VGG16().pool == "average"
-    assert VGG16(str(path), width=0.125).pool == "max"
-    assert VGG16(str(path), width=0.125, pool="average").pool == "average"
-    assert isinstance(VGG16(layers=["pool1"], width=0.125, pool="max").net.pool1, nn.MaxPool2d)
-    assert isinstance(VGG16(layers=["pool1"], width=0.125).net.pool1, nn.AvgPool2d)
+    assert VGG16(file()).pool == "max"
+    assert VGG16(file(), pool="average").pool == "average"
+    assert VGG16(file({"pool": "average"})).pool == "average"
+    assert VGG16(file({"pool": "average"}), pool="max").pool == "max"
+    with pytest.raises(InputError, match=r'net\.safetensors says its pooling is "median"; write max or average or l2'):
+        VGG16(file({"pool": "median"}))
+
+
+@pytest.mark.parametrize(
+    ("native", "pool", "factor"),
+    [
+        (None, "max", 1),
+        (None, "average", 2),
+        (None, "l2", 0.78),
+        ("average", "average", 1),
+        ("average", "max", 0.5),
+        ("average", "l2", 0.39),
+        ("average", None, 1),
+    ],
+)
+def test_another_pooling_than_the_weights_own_is_rescaled(file, image, native, pool, factor):
+    maps = VGG16(file({"pool": native} if native else None), ["relu1_2", "pool1"], pool=pool)(image)
+    theirs = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2), "l2": nn.LPPool2d(2, 2)}[pool or native]
+    torch.testing.assert_close(maps["pool1"], factor * theirs(maps["relu1_2"]))
+
+
+@pytest.mark.parametrize("pool", ["max", "average", "l2"])
+def test_random_weights_are_calibrated_through_the_pooling(pool):
+    drawn = torch.from_numpy(pictures(np.random.RandomState(0))).float()
+    features = VGG19(layers=["relu1_2", "pool1", "relu4_1"], width=0.25, pool=pool)
+    for module in features.net:
+        if isinstance(module, nn.Conv2d):
+            module.padding_mode = "replicate"  # as in the calibration
+    maps = features(drawn)
+    theirs = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2), "l2": nn.LPPool2d(2, 2)}[pool]
+    torch.testing.assert_close(maps["pool1"], theirs(maps["relu1_2"]))
+    assert maps["relu4_1"].mean().item() == pytest.approx(1, abs=0.002)
+
+
+def test_l2_pooling_has_finite_gradients_where_all_is_black(file):
+    features = VGG16(file(), ["pool1"], pool="l2")
+    with torch.no_grad():
+        features.net.conv1_1.bias.fill_(-1e3)
+        features.net.conv1_2.bias.fill_(-1.0)
+    image = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    maps = features(image)["pool1"]
+    assert maps.abs().max() < 1e-5
+    maps.sum().backward()
+    assert image.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("padding", "mode"), [("replicate", "edge"), ("reflect", "reflect"), ("circular", "wrap")])
+def test_padding_of_the_first_convolution(padding, mode, image):
+    features = VGG19(layers=["conv1_1", "conv1_2"], width=0.125, padding=padding)
+    maps = features(image)
+    x = torchvision.transforms.functional.normalize(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    x = torch.from_numpy(np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode=mode))
+    expected = nn.functional.conv2d(x, features.net.conv1_1.weight, features.net.conv1_1.bias)
+    torch.testing.assert_close(maps["conv1_1"], expected, rtol=1e-4, atol=1e-5)
+    second = "wrap" if padding == "circular" else "constant"
+    x = torch.from_numpy(np.pad(expected.relu().numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode=second))
+    expected = nn.functional.conv2d(x, features.net.conv1_2.weight, features.net.conv1_2.bias)
+    torch.testing.assert_close(maps["conv1_2"], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["replicate", "reflect", "circular"])
+def test_random_weights_and_memory_do_not_depend_on_the_padding(padding, narrow, image):
+    features = VGG19(layers=["relu3_1"], width=0.125, padding=padding)
+    assert all(torch.equal(value, narrow.net.state_dict()[key]) for key, value in features.net.state_dict().items())
+    assert features(image)["relu3_1"].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("pool", ["max", "average", "l2"])
+def test_circular_features_move_with_the_image(pool):
+    features = VGG19(layers=NAMES[VGG19], width=0.125, padding="circular", pool=pool)
+    image = torch.rand(1, 3, 32, 64, generator=torch.Generator().manual_seed(0))
+    maps, moved = features(image), features(image.roll((32, -32), (2, 3)))
+    stride = 1
+    for name in NAMES[VGG19]:
+        stride *= 2 if name.startswith("pool") else 1
+        expected = maps[name].roll((32 // stride, -32 // stride), (2, 3))
+        torch.testing.assert_close(moved[name], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_zero_padding_does_not_move_with_the_image(narrow):
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    moved = narrow(image.roll(16, 3))["relu2_1"].roll(-8, 3)
+    assert (moved - narrow(image)["relu2_1"]).abs().max() > 0.1
+
+
+def test_layers_by_other_spellings(narrow, image):
+    features = VGG19(layers=["21", "ReLU1-2", "features.21", "conv4_2"], width=0.125)
+    maps = features(image)
+    assert list(maps) == features.layers == ["ReLU1-2", "21", "features.21", "conv4_2"]
+    whole = narrow(image)
+    assert torch.equal(maps["ReLU1-2"], whole["relu1_2"])
+    assert all(torch.equal(maps[name], whole["conv4_2"]) for name in features.layers[1:])
+
+
+def test_small_images():
+    with pytest.raises(InputError, match="at least 2×2 pixels"):
+        VGG16(layers=["relu1_1"], width=0.125, padding="reflect")(torch.rand(1, 3, 1, 1))
+    for padding in ("zero", "replicate", "circular"):
+        assert VGG16(layers=["relu1_1"], width=0.125, padding=padding)(torch.rand(1, 3, 1, 1))["relu1_1"].shape[2] == 1
+    with pytest.raises(InputError, match=r"up to pool5 .* at least 32×32 pixels"):
+        VGG19(layers=["pool5"], width=0.125)(torch.rand(1, 3, 31, 40))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +265,11 @@ def test_pooling_follows_the_weights(tmp_path):
     [
         ({"width": 0}, "features.width is 0; give a positive factor"),
         ({"seed": -1}, "features.seed is -1; give a number from 0 to 4294967295"),
-        ({"pool": "l2"}, 'features.pool: there is no pooling "l2"; give max or average'),
+        ({"pool": "sum"}, 'features.pool: there is no pooling "sum"; give max, average or l2'),
+        (
+            {"padding": "valid"},
+            'features.padding: VGG16 has no padding "valid"; give zero, replicate, reflect or circular',
+        ),
     ],
 )
 def test_bad_options(options, message):
@@ -185,7 +307,11 @@ def test_equal_to_torchvisions(tmp_path, network, theirs, suffix):
 def test_survives_yaml(network):
     parser = ArgumentParser()
     parser.add_argument("--features", type=Features)
-    config = {"class_path": f"lit_nst.features.{network}", "init_args": {"layers": ["relu1_1"], "width": 0.25}}
+    config = {
+        "class_path": f"lit_nst.features.{network}",
+        "init_args": {"layers": ["relu1_1"], "width": 0.25, "pool": "l2"},
+    }
     features = parser.instantiate(parser.parse_object({"features": config})).features
     assert features.layers == ["relu1_1"]
     assert features.net.conv1_1.out_channels == 16
+    assert features.pool == "l2"

@@ -10,6 +10,11 @@ class Difference(Loss):
         return (a - b).flatten(1).sum(1)
 
 
+class Product(Loss):
+    def distance(self, a, b):
+        return (a.flatten(1) @ b.flatten(1).mT).diagonal()
+
+
 class Height(Regulariser):
     def penalty(self, image, latent):
         return image.flatten(1).amax(1) + latent.flatten(1).amax(1)
@@ -55,3 +60,27 @@ def test_bad_options(options, message):
 
 def test_a_regulariser_is_weighted():
     assert Height(weight=2)(torch.ones(3, 1, 2, 2), torch.ones(3, 4)).tolist() == [4, 4, 4]
+
+
+def test_distances_are_not_rounded_under_autocast():
+    x, loss = torch.tensor([[[[1.0009765625]]]]), Product(["a"])
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss({"a": x}, loss.measure({"a": x}))
+    assert value.tolist() == [1.0009765625**2]
+
+
+def test_a_blend_is_the_weighted_mean():
+    parts = [torch.tensor([[0.0, 4.0]]), torch.tensor([[8.0, 0.0]])]
+    assert Difference(["a"]).blend(parts, [3, 1]).tolist() == [[2, 3]]
+    assert Difference(["a"]).blend(parts, [3e-30, 1e-30]).tolist() == [[2, 3]]
+
+
+def test_parts_of_several_sizes_are_not_broadcast():
+    message = "^Difference: pictures of several sizes cannot be blended; give one size$"
+    with pytest.raises(InputError, match=message):
+        Difference(["a"]).blend([torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 1, 1)], [1, 1])
+
+
+def test_a_blend_of_nothing():
+    with pytest.raises(InputError, match=r"^Difference: blend weights are .*; give none below 0 and one above"):
+        Difference(["a"]).blend([], [])
