@@ -85,6 +85,41 @@ def feature_distance(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensor
     return torch.stack([row_mean((_unit(x) - _unit(y)).square().sum(1)) for x, y in pairs]).mean(0)
 
 
+def style_distance(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensor:
+    """Distance of textures, mean over layers of ‖Gₐ − G_b‖² / ‖G_b‖², G = F·Fᵀ/(H·W).
+
+    0 for equal statistics, 1 for a black feature map; it says nothing of where things are. The judge of
+    Ustyuzhaninov, Brendel, Gatys & Bethge, "What does it take to generate natural textures?", 2017, with the
+    ratio taken layer by layer. The pictures may have different sizes.
+
+    Args:
+        a: Layer → N×C×H×W, of the result.
+        b: Layer → N×C×h×w, of the style; the same layers.
+
+    Returns:
+        N values.
+
+    Raises:
+        InputError: No layer, or other layers.
+
+    >>> one = {"relu1_1": torch.ones(1, 2, 4, 4)}
+    >>> style_distance(one, {"relu1_1": 2 * torch.ones(1, 2, 3, 5)})
+    tensor([0.5625])
+    """
+    if not a or set(a) != set(b):
+        raise InputError(f"style_distance: layers {sorted(a)} and {sorted(b)}; give the same ones, at least one")
+    values = []
+    for layer in a:
+        own, other = _gram(a[layer]), _gram(b[layer])
+        values.append(row_mean((own - other).square()) / (row_mean(other.square()) + 1e-30))
+    return torch.stack(values).mean(0)
+
+
+def _gram(feature: Tensor) -> Tensor:
+    x = feature.double().flatten(2)
+    return (x @ x.mT / x.shape[2]).to(feature)
+
+
 def _pair(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if a.shape != b.shape or a.dim() != 4 or 0 in a.shape:
         raise InputError(f"{name}: shapes {tuple(a.shape)} and {tuple(b.shape)}; give two equal ones, N×C×H×W")
