@@ -33,7 +33,8 @@ USAGE = """lit-nst fit --config NAME [--config NAME ...] [--data.ROLE PATH] [--m
   python cli.py fit --config logs/inversion/version_0/config.yaml   run that run again
   python cli.py fit --config ... --ckpt_path logs/.../last.ckpt     go on with a run that was stopped
   python cli.py fit --model.help Inversion                          what a task takes; so for every class
-  python cli.py fit --config inversion.yaml --print_config          everything that can be set"""
+  python cli.py fit --config inversion.yaml --print_config          everything that can be set
+  python cli.py sweep --help                                        many runs as one, with a page"""
 
 
 class ConfigFile(ActionConfigFile):
@@ -68,12 +69,12 @@ class Parser(LightningArgumentParser):
         return super().add_argument(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Prints one line and exits with status 2."""
+        """Raises InputError with one line."""
         if not self.exit_on_error:
             # The parser of a class inside another: the outer one tries its other types, or knows the whole name.
             super().error(message, ex)
         text = _one_line(message) if ex is None else _explain(ex)
-        _fail(text if self.reading is None else f"{self.reading}: {text}")
+        raise InputError(text if self.reading is None else f"{self.reading}: {text}")
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -84,7 +85,7 @@ class SaveRunConfig(SaveConfigCallback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the file, as one that runs again from the start, in a folder of its own."""
-        if self.config.ckpt_path is not None:
+        if self.config.ckpt_path is not None or isinstance(_logger_settings(self.config).get("version"), str):
             self.config = self.config.clone()
             self.config.ckpt_path = None
             settings = _logger_settings(self.config)
@@ -252,7 +253,14 @@ def main(args: list[str] | None = None) -> None:
     for text in ("Found .* module.* in eval mode", ".*LeafSpec.*", ".*isinstance.treespec.*"):
         warnings.filterwarnings("ignore", text)
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
+    given = sys.argv[1:] if args is None else args
     try:
-        CLI(args)
+        if given[:1] == ["sweep"]:
+            # What only a sweep needs is not imported for a run.
+            from lit_nst import sweep
+
+            sweep.main(given[1:], CLI, CONFIGS)
+        else:
+            CLI(args)
     except (InputError, MisconfigurationException, OSError) as error:
         _fail(" ".join(str(error).split()))

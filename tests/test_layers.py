@@ -15,13 +15,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A part may import the parts named here and itself; of one layer, only those within L0 know each other.
 L0 = {"errors": set(), "files": set(), "functional": {"errors"}, "embedded": {"errors"}}
 L0["report"] = {"errors", "files", "functional"}
-L1 = {part: set(L0) - {"report"} for part in ("features", "generators", "losses", "degradations", "data")}
+L1 = {part: set(L0) - {"report"} for part in ("features", "generators", "losses", "optimizers", "degradations", "data")}
 L2 = {"tasks": {*L0, *L1}}
 L3 = {part: {*L0, *L1, *L2} for part in ("callbacks", "parallel")}
-L4 = {"cli": {*L0, *L1, *L2, *L3}}
+L4 = {"sweep": {*L0, *L1, *L2, *L3}}
+L4["cli"] = {*L0, *L1, *L2, *L3, *L4}
 ALLOWED: dict[str, set[str]] = {**L0, **L1, **L2, **L3, **L4}
 LIGHTNING_BELOW_L2 = {"data/images.py"}
-HEAVY = {"diffusers", "transformers", "lpips"}
+HEAVY = {"diffusers", "transformers", "lpips", "matplotlib"}
 
 
 def imports(tree: ast.AST, functions: bool = True) -> set[str]:

@@ -9,18 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
 from safetensors.torch import save
 from torch import Tensor
 
-from lit_nst.callbacks.truth import load_truth
+from lit_nst.callbacks.figures import Pictures, row_figures
+from lit_nst.callbacks.truth import load_content, load_truth, styles_of
 from lit_nst.data import write_png, write_sheet
 from lit_nst.features import VGG16, Features
 from lit_nst.files import write_atomically
-from lit_nst.report import Row, comparison, feature_distance, human_time, psnr, ssim, summary_table
+from lit_nst.losses import ContentLoss
+from lit_nst.report import Row, collage, comparison, human_time, summary_table
 
 RESERVED = ("comparison", "trajectory")
+SHOWN = 16
 
 
 class Results(Callback):
@@ -33,15 +36,20 @@ class Results(Callback):
     Args:
         judge: Network of the LPIPS-type distance ``perceptual`` (unit-normalised features, squared
             difference, no learnt channel weights); None: a half-width random VGG16 that guides no task.
+        summary: Shows the figures in the terminal.
     """
 
-    def __init__(self, judge: Features | None = None) -> None:
+    def __init__(self, judge: Features | None = None, summary: bool = True) -> None:
+        self.summary = summary
         self.judge = judge or VGG16("random", ["relu1_2", "relu2_2", "relu3_3"], width=0.5, seed=2_001)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         task: Any = pl_module
+        rows = range(task.shard.total)
         # Now, since a file that cannot be read must not end a run after its last step.
-        self._truth = load_truth(trainer, task, range(task.shard.total))
+        self._pictures = Pictures(
+            load_truth(trainer, task, rows), load_content(trainer, task, rows), styles_of(task, rows)
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin, self._first = time.perf_counter(), trainer.global_step
@@ -51,24 +59,15 @@ class Results(Callback):
         task: Any = pl_module
         seconds = time.perf_counter() - self._begin
         folder = Path(trainer.log_dir or trainer.default_root_dir)
-        local = task(task.best).float().nan_to_num(0)
-        role = task.roles[0]
-        own: dict[str, Tensor] = {
-            "result": local,
-            "w": task.best,
-            "loss": task.best_loss,
-            "stopped": task.stopped,
-            "distance": task.generator.standardize(task.best).square().flatten(1).mean(1),
-        }
-        if len(task.degradation):
-            own["measurement"] = getattr(task, role)[: len(local)]
-            own["predicted"] = task.degradation(task.shard.pad(local))[: len(local)]
-        found = {name: task.gather(value).detach().cpu() for name, value in own.items()}
+        found = {name: task.gather(value).detach().cpu() for name, value in _own(task).items()}
         if not trainer.is_global_zero:
             return
-        names = _free(trainer.datamodule.names(role))  # type: ignore[attr-defined]
-        figures = self._figures(names, found, self._truth)
-        self._write_images(folder / "results", names, found, self._truth, figures)
+        names = _free(task.names)
+        figures = row_figures(names, found, self._pictures, self.judge)
+        figures = [
+            {"name": row["name"], **own, **row} for own, row in zip(_problems(trainer, task), figures, strict=True)
+        ]
+        self._write_images(folder / "results", names, found, figures)
         self._write_latents(folder / "results", task, names, found["w"])
         record = {
             "task": type(task).__name__,
@@ -82,44 +81,35 @@ class Results(Callback):
             },
         }
         write_atomically(folder / "metrics.json", json.dumps(_plain(record), indent=2, allow_nan=False).encode())
-        trainer.print(self._summary(figures, folder, seconds, trainer.global_step - self._first))
-
-    def _figures(self, names: list[str], found: dict[str, Tensor], truth: Tensor | None) -> list[dict[str, Any]]:
-        columns: dict[str, list[float]] = {"loss": found["loss"].tolist()}
-        if truth is not None:
-            images = {"": found["result"]}
-            if "measurement" in found:
-                shown = F.interpolate(found["measurement"], truth.shape[-2:], mode="bicubic", antialias=True)
-                images = {"measurement_": shown.clamp(0, 1), **images}
-            for prefix, image in images.items():
-                columns[prefix + "psnr"] = psnr(image, truth).tolist()
-                columns[prefix + "ssim"] = ssim(image, truth).tolist()
-                columns[prefix + "perceptual"] = feature_distance(self.judge(image), self.judge(truth)).tolist()
-        if "measurement" in found:
-            columns["consistency_psnr"] = psnr(found["predicted"], found["measurement"]).tolist()
-        columns["latent_distance"] = found["distance"].tolist()
-        rows = [{"name": name, **{key: column[i] for key, column in columns.items()}} for i, name in enumerate(names)]
-        for row, step in zip(rows, found["stopped"].tolist(), strict=True):
-            row["stopped_at_step"] = None if step < 0 else step
-        return rows
+        if self.summary:
+            trainer.print(self._summary(figures, folder, seconds, trainer.global_step - self._first))
 
     def _write_images(
-        self,
-        folder: Path,
-        names: list[str],
-        found: dict[str, Tensor],
-        truth: Tensor | None,
-        figures: list[dict[str, Any]],
+        self, folder: Path, names: list[str], found: dict[str, Tensor], figures: list[dict[str, Any]]
     ) -> None:
-        lines = []
         for i, name in enumerate(names):
             write_png(found["result"][i], folder / f"{name}.png")
+        sheet = self._compared(names, found, figures) if not self._pictures.styles else self._styled(names, found)
+        write_sheet(sheet, folder / "comparison.png")
+
+    def _compared(self, names: list[str], found: dict[str, Tensor], figures: list[dict[str, Any]]) -> Image.Image:
+        lines, truth = [], self._pictures.truth
+        for i, name in enumerate(names):
             text = {"measurement": "measurement_psnr", "result": "psnr"}
             notes = {column: f"{figures[i][key]:.1f} dB" for column, key in text.items() if key in figures[i]}
             target = None if truth is None else truth[i]
             measurement = found["measurement"][i].clamp(0, 1) if "measurement" in found else None
             lines.append(Row(name, target, measurement, found["result"][i], notes))
-        write_sheet(comparison(lines), folder / "comparison.png")
+        return comparison(lines)
+
+    def _styled(self, names: list[str], found: dict[str, Tensor]) -> Image.Image:
+        lines: list[list[Tensor | None]] = []
+        for i in range(min(len(names), SHOWN)):
+            styles: list[Tensor | None] = [picture for _, picture in self._pictures.styles[i]]
+            before = [] if self._pictures.content is None else [self._pictures.content[i]]
+            lines.append([*before, *styles, found["result"][i]])
+        heads = [*(["content"] if self._pictures.content is not None else []), *["style"] * len(styles), "result"]
+        return collage(lines, names[: len(lines)], heads, scale=None if found["result"].shape[-1] < 192 else 1)
 
     def _write_latents(self, folder: Path, task: Any, names: list[str], w: Tensor) -> None:
         latent = task.generator.latent(w)
@@ -133,13 +123,53 @@ class Results(Callback):
         write_atomically(folder / "latent.safetensors", save({"latent": latent}, metadata))
 
     def _summary(self, figures: list[dict[str, Any]], folder: Path, seconds: float, steps: int) -> str:
-        keys = ["name", "loss", "measurement_psnr", "psnr", "ssim", "perceptual", "latent_distance"]
+        keys = ["name", "loss", "measurement_psnr", "psnr", "ssim", "perceptual", "content_distance", "style_distance",
+                "latent_distance"]  # fmt: skip
         rows = [{key: row[key] for key in keys if key in row} for row in figures]
+        if "style_distance" in rows[0]:
+            # Pixels have no latent to speak of.
+            rows = [{key: value for key, value in row.items() if key != "latent_distance"} for row in rows]
         paths = [f"  {folder / name}" for name in ("results", "results/comparison.png", "metrics.json", "metrics.csv")]
         return "\n".join([
             "", summary_table(rows), "", f"{steps} steps in {human_time(seconds)}. Look at:", *paths,
             f"  tensorboard --logdir {folder.parent}",
         ])  # fmt: skip
+
+
+def _own(task: Any) -> dict[str, Tensor]:
+    """What this process found, a row each."""
+    local = task(task.best).float().nan_to_num(0)
+    own: dict[str, Tensor] = {
+        "result": local,
+        "w": task.best,
+        "loss": task.best_loss,
+        "stopped": task.stopped,
+        "distance": task.generator.standardize(task.best).square().flatten(1).mean(1),
+        **{f"term_{name}": value for name, value in task.terms(task.best).items()},
+    }
+    for name, loss in task.compared.items():
+        if isinstance(loss, ContentLoss):
+            own[f"energy_{name}"] = loss.energy(task.references[name])[: len(local)]
+    if len(task.degradation):
+        own["measurement"] = task.target[: len(local)]
+        own["predicted"] = task.degradation(task.shard.pad(local))[: len(local)]
+    return own
+
+
+def _problems(trainer: Trainer, task: Any) -> list[dict[str, Any]]:
+    """What each row is: its pictures, weights and start."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    names = {role: data.names(role) for role in task.roles}
+    if task.blend is not None:
+        names["style"] = ["-".join(names["style"])]
+    return [
+        {
+            "images": {role: names[role][index] for role, index in task.grid[row].images.items()},
+            "weights": {term: task.grid.weight(row, term) for term in task.grid.weights},
+            "restart": task.grid[row].restart,
+        }
+        for row in range(len(task.grid))
+    ]
 
 
 def _free(names: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from lit_nst.callbacks.truth import load_truth
+from lit_nst.callbacks.truth import load_content, load_truth
 from lit_nst.data import write_png, write_sheet
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
@@ -20,7 +20,8 @@ from lit_nst.report import animation, contact_sheet
 class Trajectory(Callback):
     """Records the images at steps 0, 1, 2, 4, 8, …, at the last one, and every so many steps.
 
-    They go to TensorBoard (``images/target``, ``images/measurement``, ``images/current``), to
+    They go to TensorBoard (``images/target``, ``images/content``, ``images/style``, ``images/measurement``,
+    ``images/current``), to
     ``results/trajectory/`` as PNG files and, at the end, to ``results/trajectory.gif`` and
     ``results/trajectory.png``. A resumed run goes on with the files of the steps before it.
 
@@ -46,9 +47,14 @@ class Trajectory(Callback):
         if trainer.global_step == 0:
             for old in self._folder.glob("trajectory/step_*.png"):
                 old.unlink()
-            truth = load_truth(trainer, task, shown)
-            if truth is not None:
-                self._log(trainer, "target", truth)
+            for tag, images in (
+                ("target", load_truth(trainer, task, shown)),
+                ("content", load_content(trainer, task, shown)),
+            ):
+                if images is not None:
+                    self._log(trainer, tag, images)
+            for number, picture in enumerate(task.pictures.get("style", [])[: self.rows]):
+                self._log(trainer, f"style/{number}", picture[None])
             if len(task.degradation):
                 self._log(trainer, "measurement", task.target[: len(shown)])
             self._record(trainer, task)

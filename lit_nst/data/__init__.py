@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from lit_nst.data.read import IMAGE_SUFFIXES, MAX_PIXELS, Alpha, image_size, list_images, read_image, read_mask
-from lit_nst.data.resize import Fit, fit_image, fit_mask
+from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
 from lit_nst.data.write import write_png, write_sheet
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ __all__ = [
     "Images",
     "Iterations",
     "fit_image",
+    "fit_inside",
     "fit_mask",
     "image_size",
     "list_images",

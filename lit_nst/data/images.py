@@ -1,6 +1,7 @@
 """The pictures of a run, by role."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_mask
-from lit_nst.data.resize import Fit, fit_image, fit_mask
+from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
 from lit_nst.errors import InputError
 
 
@@ -38,6 +39,14 @@ class Images(LightningDataModule):
         alpha: ``composite`` puts transparent pictures over the background; with ``mask`` the transparent
             part of a target is its hole, unless masks are given.
         background: Grey level behind transparent pictures, from 0 (black) to 1 (white).
+        size: Of the generated pictures, where the generator leaves it open. One number: the longer side,
+            with the aspect of the first content, style or target; two: height and width. None: the size of
+            those pictures, which must then have the same.
+        style_scale: A style picture keeps its aspect and is shrunk, where it is larger, until its longer side is
+            this many times that of the generated pictures. Larger means larger strokes.
+
+    Raises:
+        InputError: A size or scale that is not positive.
     """
 
     def __init__(
@@ -50,12 +59,19 @@ class Images(LightningDataModule):
         fit: Fit = "crop",
         alpha: Alpha = "composite",
         background: float = 1.0,
+        size: int | tuple[int, int] | None = None,
+        style_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.sources = {"content": content, "style": style, "target": target, "truth": truth, "mask": mask}
         self.fit: Fit = fit
         self.alpha: Alpha = alpha
         self.background = background
+        self.size, self.style_scale = size, style_scale
+        if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
+            raise InputError(f"--data.size is {size}; give sides of at least 1 pixel")
+        if not 0 < style_scale < math.inf:
+            raise InputError(f"--data.style_scale is {style_scale:g}; give a positive factor")
         self._files: dict[str, list[Path]] = {}
 
     def setup(self, stage: str = "fit") -> None:
@@ -145,6 +161,34 @@ class Images(LightningDataModule):
             return _stack(paths, [_fitted_mask(read_mask(path), size, self.fit) for path in paths])
         images = [read_image(path, self.alpha, self.background)[0] for path in paths]
         return _stack(paths, images if size is None else [fit_image(image, size, self.fit) for image in images])
+
+    def run_size(self, role: str) -> tuple[int, int]:
+        """Height and width of the generated pictures, by ``size`` and the pictures of a role.
+
+        Raises:
+            InputError: The pictures differ in size, and none was given; or as ``files``.
+        """
+        if isinstance(self.size, tuple):
+            return self.size
+        sizes = [image_size(path) for path in self.files(role)]
+        height, width = sizes[0]
+        if self.size is not None:
+            scale = self.size / max(height, width)
+            return max(1, round(height * scale)), max(1, round(width * scale))
+        for (h, w), path in zip(sizes, self.files(role), strict=True):
+            if (h, w) != (height, width):
+                first = self.files(role)[0]
+                raise InputError(f"{path} is {h}×{w}, but {first} is {height}×{width}; give --data.size")
+        return height, width
+
+    def load_styles(self, size: tuple[int, int]) -> list[Tensor]:
+        """Every style picture, with its own aspect, for generated pictures of a size.
+
+        Raises:
+            InputError: As ``load``.
+        """
+        longest = max(1, round(max(size) * self.style_scale))
+        return [fit_inside(self.load("style", [index])[0], longest) for index in range(self.count("style"))]
 
     def mask_for(self, indices: Sequence[int], size: tuple[int, int] | None = None) -> Tensor | None:
         """The holes of some targets, fitted as the targets are.

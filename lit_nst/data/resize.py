@@ -52,6 +52,24 @@ def fit_mask(mask: Tensor, size: tuple[int, int], how: Fit = "crop") -> Tensor:
     return _fit(mask, size, how, Image.Resampling.NEAREST)
 
 
+def fit_inside(image: Tensor, longest: int) -> Tensor:
+    """Shrinks a C×H×W image in [0, 1] until its longer side is ``longest``; a smaller one stays as it is.
+
+    The same filter as ``fit_image``; the aspect is kept, to a pixel.
+
+    Raises:
+        InputError: A side below 1.
+
+    >>> fit_inside(torch.rand(3, 40, 60), 30).shape
+    torch.Size([3, 20, 30])
+    """
+    height, width = image.shape[-2:]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    return fit_image(image, (max(1, round(height * scale)), max(1, round(width * scale))), "stretch")
+
+
 def _fit(image: Tensor, size: tuple[int, int], how: Fit, filter_: Image.Resampling) -> Tensor:
     height, width = size
     if min(size) < 1:

@@ -102,8 +102,14 @@ class Loss(nn.Module):
         chosen = [(part, weight / total) for part, weight in zip(parts, given, strict=True) if weight > 0]
         return self._mix([part for part, _ in chosen], [share for _, share in chosen])
 
-    def align(self, parts: Sequence[Tensor]) -> Tensor:
+    def align(self, parts: Sequence[Tensor], like: Tensor) -> Tensor:
         """Statistics of several pictures as the targets of a batch, one row each, of a common shape.
+
+        A row's distance to its target stays what it is without the others.
+
+        Args:
+            parts: Statistics of the same layer, 1×… each.
+            like: Those of a result, of which only the shape counts.
 
         Raises:
             InputError: The pictures differ in size and the loss cannot resample its statistics.

@@ -1,5 +1,6 @@
 """Distance of feature maps as they are."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -57,6 +58,15 @@ class ContentLoss(Loss):
         if self.normalization == "gatys":
             return error * (a[0].numel() / 2)
         return error / _mean(b.square()).clamp_min(1e-8) if self.normalization == "energy" else error
+
+    def energy(self, target: Mapping[str, Tensor]) -> Tensor:
+        """Mean square of the target's maps, Σₗ λₗ·⟨t²⟩/Σₗ λₗ, B values.
+
+        Of a single layer it is the ratio of the distances by ``"mean"`` and by ``"energy"``.
+        """
+        weights = torch.tensor(self.layer_weights)
+        means = torch.stack([_mean(target[layer].square()).cpu() for layer in self.layers], 1)
+        return (means * weights).sum(1) / weights.sum()
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -56,23 +56,28 @@ class NearestNeighbourLoss(Loss):
         self.patch = patch
 
     def statistics(self, feature: Tensor) -> Tensor:
-        """Features of the positions, B×N×C·patch², N = (H − patch + 1)·(W − patch + 1)."""
+        """Mean, then the features of the positions, B×(1 + N)×C·patch², N = (H − patch + 1)·(W − patch + 1)."""
         if self.patch == 1:
-            return feature.flatten(2).mT
+            return _with_mean(feature.flatten(2).mT)
         height, width = (max(0, self.patch - side) for side in feature.shape[2:])
-        return F.unfold(F.pad(feature, (0, width, 0, height), mode="replicate"), self.patch).mT
+        return _with_mean(F.unfold(F.pad(feature, (0, width, 0, height), mode="replicate"), self.patch).mT)
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Mean over the positions of ``a`` of the cosine distance to the nearest of ``b``, B values."""
-        center = b.mean(1, keepdim=True)
-        own, other = unit(a - center), unit(b - center)
+        center = b[:, :1]
+        own, other = unit(a[:, 1:] - center), unit(b[:, 1:] - center)
         index = nearest(own, other)[..., None].expand(-1, -1, other.shape[2])
         return row_mean((own - other.gather(1, index)).square()) * (a.shape[2] / 2)
 
-    def align(self, parts: Sequence[Tensor]) -> Tensor:
-        """The positions of all pictures; those of smaller ones are repeated, evenly, to the number of the largest."""
+    def align(self, parts: Sequence[Tensor], like: Tensor) -> Tensor:
+        """The positions of all pictures; those of smaller ones are followed by copies of the last."""
         most = max(part.shape[1] for part in parts)
-        return torch.cat([part[:, torch.arange(most) * part.shape[1] // most] for part in parts])
+        return torch.cat([part[:, torch.arange(most).clamp_max(part.shape[1] - 1)] for part in parts])
 
     def _mix(self, parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-        return torch.cat(list(parts), 1)
+        return parts[0] if len(parts) == 1 else _with_mean(torch.cat([part[:, 1:] for part in parts], 1))
+
+
+def _with_mean(features: Tensor) -> Tensor:
+    """The mean goes along, since copies of positions would change it."""
+    return torch.cat([features.mean(1, keepdim=True), features], 1)

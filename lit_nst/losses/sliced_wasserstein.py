@@ -61,10 +61,9 @@ class SlicedWassersteinLoss(Loss):
         """Mean squared difference of quantiles, B values."""
         return wasserstein_1d(a, b)
 
-    def align(self, parts: Sequence[Tensor]) -> Tensor:
-        """The quantiles of all pictures, as many as the largest has."""
-        longest = max(part.shape[-1] for part in parts)
-        return torch.cat([resample(part, longest) for part in parts])
+    def align(self, parts: Sequence[Tensor], like: Tensor) -> Tensor:
+        """The quantiles of all pictures, as many as the result has."""
+        return torch.cat([resample(part, like.shape[-1]) for part in parts])
 
     def _mix(self, parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
         longest = max(part.shape[-1] for part in parts)

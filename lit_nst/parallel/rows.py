@@ -53,11 +53,11 @@ class RowsStrategy(DDPStrategy):
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """The optimiser's state with the rows of all processes."""
-        return self._map(super().optimizer_state(optimizer), self.gather, self._shape(local=True))
+        return self._map(super().optimizer_state(optimizer), self.gather, self._count(local=True))
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Takes this process's rows of the optimiser's state."""
-        states = [self._map(s, self.take, self._shape(local=False)) for s in checkpoint["optimizer_states"]]
+        states = [self._map(s, self.take, self._count(local=False)) for s in checkpoint["optimizer_states"]]
         super().load_optimizer_state_dict({"optimizer_states": states})
 
     def gather(self, value: Tensor) -> Tensor:
@@ -73,15 +73,17 @@ class RowsStrategy(DDPStrategy):
         task: Any = self.lightning_module
         return value[task.shard.rows]
 
-    def _shape(self, local: bool) -> tuple[int, ...]:
+    def _count(self, local: bool) -> int:
         task: Any = self.lightning_module
-        return (task.shard.local if local else task.shard.total, *task.w.shape[1:])
+        return int(task.shard.local if local else task.shard.total)
 
     @staticmethod
-    def _map(state: dict[str, Any], function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> dict[str, Any]:
-        """Applies a function to the tensors of an optimiser's state that have the shape of ``w``."""
+    def _map(state: dict[str, Any], function: Callable[[Tensor], Tensor], rows: int) -> dict[str, Any]:
+        """Applies a function to the tensors of an optimiser's state that have a line per row of ``w``."""
         entries = {
-            index: {k: function(v) if torch.is_tensor(v) and v.shape == shape else v for k, v in entry.items()}
+            index: {
+                k: function(v) if torch.is_tensor(v) and v.dim() > 0 and len(v) == rows else v for k, v in entry.items()
+            }
             for index, entry in state["state"].items()
         }
         return {**state, "state": entries}

@@ -1,51 +1,41 @@
-"""The task: one optimised tensor, frozen networks, and all the hooks."""
+"""The task: the loop over the objective."""
 
-import os
 import warnings
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor, nn
+from torch import Tensor
 
-from lit_nst.data import Images
-from lit_nst.degradations import Degradation
 from lit_nst.errors import InputError
 from lit_nst.features import Features
 from lit_nst.functional.random import normal
 from lit_nst.generators import Generator
 from lit_nst.losses import Loss, Regulariser
-from lit_nst.tasks.frozen import freeze
+from lit_nst.optimizers import RowLBFGS
+from lit_nst.tasks.objective import Objective
 from lit_nst.tasks.schedule import Ramp, jitter
 from lit_nst.tasks.search import Search
-from lit_nst.tasks.shard import Shard, check_trainer
+
+EXPLODED = 1e3
 
 
-class Task(LightningModule):
-    """Minimises Σ λₖ·Lₖ(Φ(D(G(w))), Φ(tₖ)) + R(G(w), w) over ``w``, each row for itself.
+class Task(Objective):
+    """Minimises the objective over ``w``, each row for itself.
 
-    Subclasses give a signature; everything else is here. ``w`` is the only parameter. Per row the task
-    keeps the ``w`` of the lowest loss so far; a row whose loss or gradient is not finite is stopped.
+    Subclasses give a signature; everything else is here and in ``Objective``. Per row the task keeps the ``w`` of
+    the lowest loss so far, which is the result. A row whose loss grows to a thousand times its first one goes
+    back to its best ``w``; one whose loss or gradient is not finite is stopped, unless the optimiser, as
+    ``RowLBFGS`` does, steps back by itself.
 
-    Args:
-        generator: G.
-        features: Φ; None when no loss asks for a layer of a network.
-        compared: Name of the term → (role of its reference image, loss).
-        regulariser: R, or None.
-        search: Optimiser, step-size ramps, start and jitter.
-        optimizer: Makes the optimiser of ``[w]``; its step size is in units of the generator's scale.
+    ``extra_rows`` is for callbacks: names of further tensors of w's shape, made, saved and shared out as ``w`` is.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ()
-    degraded: ClassVar[tuple[str, ...]] = ("target",)
-    row_state: ClassVar[tuple[str, ...]] = ("w", "best", "best_loss", "stopped")
-
-    w: nn.Parameter
     best: Tensor
     best_loss: Tensor
+    first_loss: Tensor
     stopped: Tensor
 
     def __init__(
@@ -56,141 +46,53 @@ class Task(LightningModule):
         regulariser: Regulariser | None,
         search: Search | None,
         optimizer: OptimizerCallable,
+        blend: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
-        self.generator = freeze(generator)
-        self.role_of = {name: role for name, (role, loss) in compared.items() if loss is not None}
-        self.compared = nn.ModuleDict({name: loss for name, (_, loss) in compared.items() if loss is not None})
-        self.regulariser = regulariser
-        self.search, self.optimizer = search or Search(), optimizer
-        self.degradation = nn.Sequential()
-        named = [loss for _, loss in compared.values() if loss is not None]
-        layers = dict.fromkeys(layer for loss in named for layer in loss.layers if layer != "image")
-        if layers and features is None:
-            raise InputError(
-                f"the losses compare {', '.join(layers)}, but there is no network; give --model.features VGG16"
-            )
-        if features is not None and layers:
-            features.select(list(layers))
-        self.features = freeze(features) if features is not None and layers else None
-        self.references: dict[str, dict[str, Tensor]] = {}
+        super().__init__(generator, features, compared, regulariser, search, blend)
+        self.optimizer = optimizer
+        self.extra_rows: list[str] = []
         self.reported: set[int] = set()
+
+    @property
+    def row_state(self) -> tuple[str, ...]:
+        """Names of the tensors with a line per row."""
+        return ("w", "best", "best_loss", "first_loss", "stopped", *self.extra_rows)
 
     def setup(self, stage: str) -> None:
         """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
-        data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
-        for role in self.roles:
-            data.require(role, type(self).__name__)
-        check_trainer(self.trainer)
-        self.shard = Shard(max(data.count(role) for role in self.roles), self.trainer)
-        self.size = size = self._size(data)
-        measured = self._attach(data, size)
-        for role in self.roles:
-            images = data.load(role, self.shard.padded, measured if self.measured(role) else size)
-            self.register_buffer(role, images, persistent=False)
-        shape = self.generator.shape((3, *size))
-        start = [normal(shape, self.seed, "start", row) for row in self.shard.rows]
-        self._make_rows((self.shard.local, *shape))
-        with torch.no_grad():
-            self.w.copy_(self.generator.center + self.search.spread * self.generator.scale * torch.stack(start))
-            self.best.copy_(self.w)
+        super().setup(stage)
+        self.best.copy_(self.w.detach())
 
-    def _size(self, data: Images) -> tuple[int, int]:
-        """Height and width of the generated images."""
-        if self.generator.resolution is not None:
-            return self.generator.resolution, self.generator.resolution
-        height, width = data.load(self.roles[0], self.shard.padded).shape[-2:]
-        return height, width
-
-    def _attach(self, data: Images, size: tuple[int, int]) -> tuple[int, int]:
-        """Hands the operators the images that they take from the data; returns the measurement's size."""
-        probe = torch.full((len(self.shard.padded), 3, *size), 0.5)
-        for operator in self.degradation:
-            height, width = probe.shape[-2:]
-            holes = data.mask_for(self.shard.padded, (height, width)) if operator.role == "mask" else None
-            if holes is not None:
-                operator.attach(holes)  # type: ignore[operator]
-            probe = operator(probe)
-        return probe.shape[-2], probe.shape[-1]
-
-    def _make_rows(self, shape: tuple[int, ...]) -> None:
-        if "w" not in self._parameters:
-            self.w = nn.Parameter(torch.zeros(shape))
-            self.register_buffer("best", torch.zeros(shape))
-            self.register_buffer("best_loss", torch.full(shape[:1], float("inf")))
-            self.register_buffer("stopped", torch.full(shape[:1], -1))
-
-    def measured(self, role: str) -> bool:
-        """Whether the images of a role are measurements already, not to be degraded again."""
-        return role in self.degraded and any(getattr(operator, "observed", False) for operator in self.degradation)
+    def make_rows(self, shape: tuple[int, ...]) -> None:
+        """Makes ``w``, where it is not there yet, and what is kept per row."""
+        super().make_rows(shape)
+        for name in ("best", *self.extra_rows):
+            self.register_buffer(name, torch.zeros(shape))
+        for name, value in (("best_loss", float("inf")), ("first_loss", float("inf")), ("stopped", -1)):
+            self.register_buffer(name, torch.full(shape[:1], value))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the checkpoint of another problem; makes the rows where there was no ``setup``."""
         shape = tuple(checkpoint["state_dict"]["w"].shape)
         if "w" not in self._parameters:
-            self._make_rows(shape)
+            self.make_rows(shape)
         elif (self.shard.total, *self.w.shape[1:]) != shape:
             raise InputError(
                 f"ckpt_path holds w of shape {shape}, this run needs {(self.shard.total, *self.w.shape[1:])}: "
                 "give the images and the config of the run that wrote it"
             )
-
-    def on_fit_start(self) -> None:
-        """Degrades the references and computes their statistics, once, on the device."""
-        with torch.no_grad():
-            for role in self.roles:
-                images = getattr(self, role)
-                if role in self.degraded and not self.measured(role):
-                    images = self.observe(images)
-                    setattr(self, role, images)
-                maps = self._maps(images)
-                for name, own_role in self.role_of.items():
-                    if own_role == role:
-                        self.references[name] = self.compared[name].measure(maps)  # type: ignore[operator]
-
-    def observe(self, images: Tensor) -> Tensor:
-        """The true measurement of this process's (padded) rows."""
-        for operator in self.degradation:
-            assert isinstance(operator, Degradation)
-            images = operator.observe(images, self.shard.padded)
-        return images
-
-    def _maps(self, images: Tensor) -> dict[str, Tensor]:
-        maps = {} if self.features is None else self.features(images)
-        return {"image": images, **maps}
-
-    @property
-    def seed(self) -> int:
-        """Seed of all random numbers of the task: the search's own, or that of ``seed_everything``."""
-        return self.search.seed if self.search.seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
-
-    def gather(self, rows: Tensor) -> Tensor:
-        """All rows of a per-row tensor on rank 0, in order; every process must call it."""
-        strategy = self.trainer.strategy
-        return strategy.gather(rows) if hasattr(strategy, "gather") else rows
-
-    def forward(self, w: Tensor) -> Tensor:
-        """Rows of ``w`` → clean images in [0, 1]."""
-        image: Tensor = self.generator(self.shard.pad(w))
-        return image[: len(w)].clamp(0, 1)
-
-    def terms(self, w: Tensor) -> dict[str, Tensor]:
-        """Every weighted term at ``w``, one value per row."""
-        padded = self.shard.pad(w)
-        image = self.generator(padded)
-        maps = self._maps(self.degradation(image))
-        terms = {name: loss(maps, self.references[name]) for name, loss in self.compared.items()}
-        if self.regulariser is not None:
-            terms["regulariser"] = self.regulariser(image, self.generator.standardize(padded))
-        return {name: value[: len(w)] for name, value in terms.items()}
+        if differing := set(checkpoint["state_dict"]) ^ set(self.state_dict()):
+            names = ", ".join(sorted(differing))
+            raise InputError(f"ckpt_path and this run differ in {names}: give the callbacks of the run that wrote it")
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """One evaluation of the objective; the loss is the sum over rows."""
         w = self._jittered()
         terms = self.terms(w)
         total = torch.stack(list(terms.values())).sum(0)
-        fine = self._keep_best(w, total.detach())
-        values = torch.stack([total.detach(), *(value.detach() for value in terms.values())])
+        self.row_losses = total.detach()
+        fine = self.keep_best(w, self.row_losses)
+        values = torch.stack([self.row_losses, *(value.detach() for value in terms.values())])
         sums = torch.cat([torch.where(fine, values, 0).sum(1), fine.sum()[None]])
         self._log(list(terms), sums)
         return {"loss": torch.where(fine, total, 0).sum(), "sums": sums}
@@ -199,18 +101,25 @@ class Task(LightningModule):
         size = self.search.jitter * jitter(self.global_step, self.trainer.max_steps)
         if size == 0:
             return self.w
-        noise = [normal(self.w.shape[1:], self.seed, "jitter", row, self.global_step) for row in self.shard.rows]
-        return self.w + size * self.generator.scale * torch.stack(noise).to(self.w)
+        noise = [normal(self.w.shape[1:], self.seed, "jitter", *key, self.global_step) for key in self.row_keys()]
+        return self.generator.project(self.w + size * self.generator.scale * torch.stack(noise).to(self.w))
 
     @torch.no_grad()
-    def _keep_best(self, w: Tensor, total: Tensor) -> Tensor:
-        """Updates the bests; returns which rows go on."""
+    def keep_best(self, w: Tensor, total: Tensor, stop: bool = True) -> Tensor:
+        """Updates the bests by some ``w`` and its losses; returns which rows are fine, and stops the others."""
         fine = (self.stopped < 0) & total.isfinite()
-        self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
+        if stop and not self.recovers:
+            self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
+        self.first_loss.copy_(torch.where(self.first_loss.isinf(), total, self.first_loss))
         better = fine & (total < self.best_loss)
         self.best_loss.copy_(torch.where(better, total, self.best_loss))
         self.best.copy_(torch.where(_like(better, w), w, self.best))
         return fine
+
+    @property
+    def recovers(self) -> bool:
+        """Whether the optimiser itself steps back from a loss that is not finite."""
+        return bool(self.trainer.optimizers) and isinstance(self.trainer.optimizers[0], RowLBFGS)
 
     def _log(self, names: list[str], sums: Tensor) -> None:
         # Lightning's own types lack the attribute.
@@ -225,19 +134,18 @@ class Task(LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Judges the last ``w`` too, which no further step would."""
         if self.global_step >= self.trainer.max_steps:
-            self._keep_best(self.w, torch.stack(list(self.terms(self.w).values())).sum(0))
+            self.keep_best(self.w, self.losses(self.w))
 
     def on_train_end(self) -> None:
         """Tells of rows that stopped since the last line of the log."""
         self._report_stopped()
 
     def _report_stopped(self) -> None:
-        names = self.trainer.datamodule.names(self.roles[0])  # type: ignore[attr-defined]
         for row, step in zip(self.shard.rows, self.stopped.tolist(), strict=True):
             if step >= 0 and row not in self.reported:
                 self.reported.add(row)
                 warnings.warn(
-                    f"row {row} ({names[row]}): its loss or gradient is not finite at step {step}; "
+                    f"row {row} ({self.names[row]}): its loss or gradient is not finite at step {step}; "
                     "it is stopped there, its best earlier step is kept",
                     stacklevel=2,
                 )
@@ -247,29 +155,47 @@ class Task(LightningModule):
         """Stops the rows whose gradient is not finite, and takes their gradient away."""
         assert self.w.grad is not None
         fine = (self.stopped < 0) & self.w.grad.flatten(1).isfinite().all(1)
-        self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
+        if self.recovers:
+            self.row_losses = torch.where(fine, self.row_losses, torch.inf)
+        else:
+            self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
         self.w.grad.copy_(torch.where(_like(fine, self.w), self.w.grad, 0))
 
     def optimizer_step(self, *args: Any) -> None:
-        """A step that leaves stopped rows where they are, whatever the optimiser's momentum says."""
+        """A step inside the generator's box; stopped rows stay, exploded ones go back to their best."""
         before = self.w.detach().clone()
         super().optimizer_step(*args)
+        if self.recovers:
+            return
         with torch.no_grad():
-            self.w.copy_(torch.where(_like(self.stopped < 0, self.w), self.w, before))
+            exploded = self.row_losses > EXPLODED * self.first_loss
+            moved = torch.where(_like(exploded, self.w), self.best, self.generator.project(self.w))
+            self.w.copy_(torch.where(_like(self.stopped < 0, self.w), moved, before))
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+    def configure_optimizers(self) -> torch.optim.Optimizer | OptimizerLRSchedulerConfig:
         """The optimiser of ``w``, its step size in units of the generator's scale, with ramps."""
         try:
             optimizer = self.optimizer([self.w])
         except (TypeError, ValueError) as error:
             raise InputError(f"--model.optimizer: {error}") from None
+        if isinstance(optimizer, RowLBFGS):
+            return self._line_searches(optimizer)
         if isinstance(optimizer, torch.optim.LBFGS) and self.shard.total > 1:
-            raise InputError("optimizer LBFGS couples the rows of w: give one image, or another optimiser")
+            raise InputError("optimizer LBFGS couples the rows of w: give one image, or the optimizer RowLBFGS")
         for group in optimizer.param_groups:
             group["lr"] *= float(self.generator.scale)
         ramp = Ramp(self.trainer.max_steps, self.search.ramp_up, self.search.ramp_down)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, ramp)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _line_searches(self, optimizer: RowLBFGS) -> RowLBFGS:
+        if self.search.jitter or self.generator.clamps:
+            name, use = ("search.jitter", "0") if self.search.jitter else ("generator.box clamp", "sigmoid or none")
+            raise InputError(f"optimizer RowLBFGS: {name} would move w behind its line search; use {use}")
+        optimizer.row_losses = lambda: self.row_losses
+        for group in optimizer.param_groups:
+            group["first_step"] *= float(self.generator.scale)
+        return optimizer
 
 
 def _like(rows: Tensor, w: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def test_checkpoint_holds_nothing_of_the_operators(tiny_generator, images, tmp_p
 
     fit(inversion(tiny_generator), images, tmp_path, steps=1, callbacks=[*(Degrade(kind) for kind in kinds), Save()])
     checkpoint = torch.load(tmp_path / "now.ckpt", weights_only=True)
-    assert set(checkpoint["state_dict"]) == {"w", "best", "best_loss", "stopped"}
+    assert set(checkpoint["state_dict"]) == {"w", "best", "best_loss", "first_loss", "stopped"}
     assert not any("Degrade" in key for key in checkpoint["callbacks"])
 
 

@@ -67,7 +67,7 @@ def test_figures_are_those_of_the_pictures(restored, images, judge, tmp_path):
         "latent_distance": (restored.generator.standardize(restored.best).square().mean((1, 2)), 1e-6),
     }
     assert [row["name"] for row in record["rows"]] == NAMES
-    assert set(record["rows"][0]) == {"name", "stopped_at_step", *expected}
+    assert set(record["rows"][0]) == {"name", "stopped_at_step", "term_target", "term_regulariser", *expected}
     for key, (values, tolerance) in expected.items():
         assert [row[key] for row in record["rows"]] == pytest.approx(values.tolist(), abs=tolerance), key
         assert record["mean"][key] == pytest.approx(float(values.mean()), abs=tolerance), key
@@ -125,7 +125,8 @@ def test_without_the_truth_only_what_is_known_is_told(tiny_generator, images, tm
     callbacks = [Degrade(Downsample(4), observed=True), Results()]
     fit(inversion(tiny_generator), small, tmp_path, 2, callbacks=callbacks)
     assert set(figures(tmp_path)["rows"][0]) == {
-        *("name", "loss", "consistency_psnr", "latent_distance", "stopped_at_step")
+        *("name", "loss", "consistency_psnr", "latent_distance", "stopped_at_step"),
+        *("term_target", "term_regulariser"),
     }
 
 

@@ -10,6 +10,7 @@ import torch
 from lit_nst.data import list_images, read_image
 from lit_nst.embedded import FOLDER, locate
 from lit_nst.errors import InputError
+from lit_nst.features import VGG19
 from lit_nst.files import sha256
 from lit_nst.generators import StyleGAN2
 from lit_nst.report import psnr
@@ -92,7 +93,8 @@ def test_card_describes_the_file(card, generator):
 
 def test_files_are_small():
     assert (FOLDER / "portraits.safetensors").stat().st_size <= 4 * MEBIBYTE
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*.png")) <= MEBIBYTE
+    assert (FOLDER / "encoder.safetensors").stat().st_size <= 5 * MEBIBYTE
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.png")) <= 2 * MEBIBYTE
 
 
 def test_generator_passed_its_gate(card):
@@ -110,3 +112,37 @@ def test_measured_quality_is_what_the_card_says(card, generator, recipe):
     said = card["gate"]["held_out_psnr_db"]
     assert float(measured.mean()) == pytest.approx(said["mean"], abs=1.5)
     assert float(measured.min()) >= said["worst"] - 0.05
+
+
+def test_card_describes_the_encoder():
+    card, path = json.loads((FOLDER / "encoder.json").read_text()), FOLDER / "encoder.safetensors"
+    assert card["sha256"] == sha256(path)
+    assert card["bytes"] == path.stat().st_size
+    net = VGG19("embedded", ["relu5_4"])
+    assert card["parameters"] == sum(p.numel() for p in net.parameters()) <= 2_500_000
+    assert card["pooling"] == net.native == "average"
+    assert all(card[key] for key in ("data", "recipe", "command", "minutes", "hardware", "licence"))
+
+
+def test_encoder_passed_its_gate():
+    gate = json.loads((FOLDER / "encoder.json").read_text())["gate"]
+    assert gate["judge"] == "trained SqueezeNet 1.1"
+    assert gate["pairs"] >= 12
+    assert gate["lower_than_random"]["share"][0] >= gate["required"] >= 0.3
+
+
+@torch.no_grad()
+def test_encoder_s_layers_have_mean_one():
+    image = torch.stack([read_image(path)[0] for path in list_images("embedded:styles")])
+    maps = VGG19("embedded", ["relu1_1", "relu2_2", "relu3_4", "relu4_4"])(image)
+    assert all(0.4 < float(feature.mean()) < 2.5 for feature in maps.values())
+
+
+def test_card_describes_the_pictures():
+    card = json.loads((FOLDER / "pictures.json").read_text())
+    shipped = [path for folder in ("scenes", "styles") for path in list_images(f"embedded:{folder}")]
+    assert sorted(card["files"]) == sorted(f"{path.parent.name}/{path.name}" for path in shipped)
+    for path in shipped:
+        entry = card["files"][f"{path.parent.name}/{path.name}"]
+        assert (entry["sha256"], entry["bytes"]) == (sha256(path), path.stat().st_size)
+        assert read_image(path)[0].shape == (3, 256, 256)

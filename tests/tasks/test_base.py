@@ -74,7 +74,7 @@ def test_checkpoint_holds_w_its_bests_and_the_optimiser_alone(tiny_generator, im
     trainer = fit(inversion(tiny_generator), images, tmp_path, steps=3)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert set(checkpoint["state_dict"]) == {"w", "best", "best_loss", "stopped"}
+    assert set(checkpoint["state_dict"]) == {"w", "best", "best_loss", "first_loss", "stopped"}
     assert set(checkpoint["optimizer_states"][0]["state"][0]) == {"step", "exp_avg", "exp_avg_sq"}
     assert (tmp_path / "last.ckpt").stat().st_size < 30_000
 

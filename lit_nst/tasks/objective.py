@@ -1,0 +1,196 @@
+"""The objective: one tensor, frozen networks, references, terms."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from lit_nst.data import Images
+from lit_nst.degradations import Degradation
+from lit_nst.errors import InputError
+from lit_nst.features import Features
+from lit_nst.generators import Generator
+from lit_nst.losses import Loss, Regulariser
+from lit_nst.tasks.frozen import freeze
+from lit_nst.tasks.grid import Grid
+from lit_nst.tasks.references import check_blend, reference_statistics
+from lit_nst.tasks.search import Search
+from lit_nst.tasks.shard import Shard, check_trainer
+from lit_nst.tasks.start import start
+
+
+class Objective(LightningModule):
+    """Σ λₖ·Lₖ(Φ(D(G(w))), Φ(tₖ)) + R(G(w), w), one value per row of ``w``.
+
+    ``w`` is the only parameter. Its rows are the product of the pictures of every role, of the weights of
+    every term and of the restarts.
+
+    Args:
+        generator: G.
+        features: Φ; None when no loss asks for a layer of a network.
+        compared: Name of the term → (role of its reference image, loss).
+        regulariser: R, or None.
+        search: Start and restarts.
+        blend: Weights of the style pictures, which are then one target; None: each is a row of its own.
+    """
+
+    roles: ClassVar[tuple[str, ...]] = ()
+    degraded: ClassVar[tuple[str, ...]] = ("target",)
+
+    w: nn.Parameter
+
+    def __init__(
+        self,
+        generator: Generator,
+        features: Features | None,
+        compared: Mapping[str, tuple[str, Loss | None]],
+        regulariser: Regulariser | None,
+        search: Search | None,
+        blend: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.generator = freeze(generator)
+        self.role_of = {name: role for name, (role, loss) in compared.items() if loss is not None}
+        self.compared = nn.ModuleDict({name: loss for name, (_, loss) in compared.items() if loss is not None})
+        self.regulariser = regulariser
+        self.search, self.blend = search or Search(), blend
+        self.degradation = nn.Sequential()
+        named = [loss for _, loss in compared.values() if loss is not None]
+        layers = dict.fromkeys(layer for loss in named for layer in loss.layers if layer != "image")
+        if layers and features is None:
+            raise InputError(
+                f"the losses compare {', '.join(layers)}, but there is no network; give --model.features VGG19"
+            )
+        if features is not None and layers:
+            features.select(list(layers))
+        self.features = freeze(features) if features is not None and layers else None
+        self.references: dict[str, dict[str, Tensor]] = {}
+        self.pictures: dict[str, list[Tensor]] = {}
+
+    def setup(self, stage: str) -> None:
+        """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
+        data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
+        for role in self.roles:
+            data.require(role, type(self).__name__)
+        if len(self.degradation) and "target" not in self.roles:
+            raise InputError(f"Degrade: {type(self).__name__} has no target to degrade; leave it out")
+        check_trainer(self.trainer)
+        self._make_grid(data)
+        self.shard = Shard(len(self.grid), self.trainer)
+        self.size = self._size(data)
+        measured = self._attach(data, self.size)
+        for role in self.roles:
+            if role == "style":
+                self.pictures[role] = data.load_styles(self.size)
+            else:
+                size = measured if self.measured(role) else self.size
+                self.register_buffer(role, data.load(role, self.images(role), size), persistent=False)
+        shape = self.generator.shape((3, *self.size))
+        self.make_rows((self.shard.local, *shape))
+        with torch.no_grad():
+            self.w.copy_(start(self, shape))
+
+    def _make_grid(self, data: Images) -> None:
+        counts = {role: data.count(role) for role in self.roles}
+        names = {role: data.names(role) for role in self.roles}
+        if self.blend is not None:
+            check_blend(self.blend, counts["style"])
+            counts["style"], names["style"] = 1, ["-".join(names["style"])]
+        self.grid = Grid(counts, {name: term.weights for name, term in self._weighted()}, self.search.restarts)
+        self.names = self.grid.names(names)
+
+    def images(self, role: str) -> list[int]:
+        """Number of the picture of a role, for each of this process's (padded) rows."""
+        return [self.grid[row].images[role] for row in self.shard.padded]
+
+    def _size(self, data: Images) -> tuple[int, int]:
+        """Height and width of the generated images."""
+        if self.generator.resolution is not None:
+            return self.generator.resolution, self.generator.resolution
+        return data.run_size(self.roles[0])
+
+    def _attach(self, data: Images, size: tuple[int, int]) -> tuple[int, int]:
+        """Hands the operators the images that they take from the data; returns the measurement's size."""
+        probe = torch.full((len(self.shard.padded), 3, *size), 0.5)
+        for operator in self.degradation:
+            height, width = probe.shape[-2:]
+            holes = data.mask_for(self.images("target"), (height, width)) if operator.role == "mask" else None
+            if holes is not None:
+                operator.attach(holes)  # type: ignore[operator]
+            probe = operator(probe)
+        return probe.shape[-2], probe.shape[-1]
+
+    def make_rows(self, shape: tuple[int, ...]) -> None:
+        """Makes ``w``, where there is none of that shape."""
+        if "w" not in self._parameters or self.w.shape != shape:
+            self.w = nn.Parameter(torch.zeros(shape))
+
+    def measured(self, role: str) -> bool:
+        """Whether the images of a role are measurements already, not to be degraded again."""
+        return role in self.degraded and any(getattr(operator, "observed", False) for operator in self.degradation)
+
+    def on_fit_start(self) -> None:
+        """Degrades the references and computes their statistics, once, on the device."""
+        with torch.no_grad():
+            for role in self.degraded:
+                if role in self.roles and not self.measured(role):
+                    setattr(self, role, self.observe(getattr(self, role)))
+            self.references = reference_statistics(self)
+        for name, term in self._weighted():
+            weights = [self.grid.weight(row, name) for row in self.shard.padded]
+            term.row_weight = torch.tensor(weights, device=self.device) if len(term.weights) > 1 else None
+
+    def _weighted(self) -> list[tuple[str, Loss | Regulariser]]:
+        """Every term by its name."""
+        terms: list[tuple[str, Loss | Regulariser]] = list(self.compared.items())  # type: ignore[arg-type]
+        return terms if self.regulariser is None else [*terms, ("regulariser", self.regulariser)]
+
+    def observe(self, images: Tensor) -> Tensor:
+        """The true measurement of this process's (padded) rows; that of a picture is the same in all its rows."""
+        for operator in self.degradation:
+            assert isinstance(operator, Degradation)
+            images = operator.observe(images, self.images("target"))
+        return images
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Layer → feature map of some images, among them ``image``, the images themselves."""
+        maps = {} if self.features is None else self.features(images)
+        return {"image": images, **maps}
+
+    def row_keys(self) -> list[tuple[int | str, ...]]:
+        """What the random numbers of each of this process's rows are keyed by: picture and restart."""
+        problems = [self.grid[row] for row in self.shard.rows]
+        keys = [(problem.images[self.roles[0]], problem.restart) for problem in problems]
+        return [(image,) if restart == 0 else (image, "restart", restart) for image, restart in keys]
+
+    @property
+    def seed(self) -> int:
+        """Seed of all random numbers of the task: the search's own, or that of ``seed_everything``."""
+        return self.search.seed if self.search.seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """All rows of a per-row tensor on rank 0, in order; every process must call it."""
+        strategy = self.trainer.strategy
+        return strategy.gather(rows) if hasattr(strategy, "gather") else rows
+
+    def forward(self, w: Tensor) -> Tensor:
+        """Rows of ``w`` → clean images in [0, 1]."""
+        image: Tensor = self.generator(self.shard.pad(w))
+        return image[: len(w)].clamp(0, 1)
+
+    def terms(self, w: Tensor) -> dict[str, Tensor]:
+        """Every weighted term at ``w``, one value per row."""
+        padded = self.shard.pad(w)
+        image = self.generator(padded)
+        maps = self.maps(self.degradation(image))
+        terms = {name: loss(maps, self.references[name]) for name, loss in self.compared.items()}
+        if self.regulariser is not None:
+            terms["regulariser"] = self.regulariser(image, self.generator.standardize(padded))
+        return {name: value[: len(w)] for name, value in terms.items()}
+
+    def losses(self, w: Tensor) -> Tensor:
+        """The objective at ``w``, one value per row."""
+        return torch.stack(list(self.terms(w).values())).sum(0)
