@@ -82,9 +82,13 @@ class Trace:
 
 
 def descend(
-    job: Job, start: Tensor, make: Callable[[Sequence[Tensor]], torch.optim.Optimizer], evaluations: int
+    job: Job,
+    start: Tensor,
+    make: Callable[[Sequence[Tensor]], torch.optim.Optimizer],
+    evaluations: int,
+    goal: float = -1.0,
 ) -> Trace:
-    """A plain loop; an optimiser may evaluate several times a step."""
+    """A plain loop until the evaluations are used up or the loss is at the goal; a step may evaluate several times."""
     w = start.clone().requires_grad_()
     optimizer, losses, seconds = make([w]), list[float](), list[float]()
     best, begin = w.detach().clone(), time.perf_counter()
@@ -103,7 +107,7 @@ def descend(
     while len(losses) < evaluations:
         before = len(losses)
         optimizer.step(closure)
-        if len(losses) == before or not torch.isfinite(w).all():
+        if len(losses) == before or min(losses) <= goal or not torch.isfinite(w).all():
             break
     return Trace(losses, seconds, best.clamp(0, 1)[0])
 
