@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from measure import record
-from transfer import LAYERS, Job, default_job, descend, judge, picture, safe
+from transfer import DEFAULT, LAYERS, Job, default_job, descend, judge, picture, safe
 
 from lit_nst.data import write_sheet
 from lit_nst.features import VGG19, SqueezeNet
@@ -60,7 +60,7 @@ def main() -> None:
             of_style, of_content = network(style[None]), network(content[None])
         line = [content, style]
         for name, job in jobs(content, style, arguments.judge).items():
-            line.append(descend(job, job.start("recolored"), safe, arguments.steps).best)
+            line.append(descend(job, job.start("recolored"), safe, arguments.steps, generator=DEFAULT).best)
             with torch.no_grad():
                 maps = network(line[-1][None])
             distances.setdefault(name, []).append(float(style_distance(maps, of_style)))

@@ -4,14 +4,14 @@
 
 Plain: from noise, one scale, history 100, no line search, as the well-known scripts. Defaults: from the recoloured
 content, ``RowLBFGS``. Same network, pictures and objective; the two alternate. For comparison, on one pair,
-also ``RowLBFGS`` from the same noise, and the plain way from the recoloured content.
+also these from the same noise, and the plain way from the recoloured content.
 """
 
 import argparse
 import statistics
 
 from measure import record
-from transfer import default_job, descend, picture, safe, unguarded
+from transfer import DEFAULT, default_job, descend, picture, safe, unguarded
 
 from lit_nst.features import VGG19
 
@@ -44,8 +44,8 @@ def main() -> None:
             plain = descend(job, job.start("noise", seed), unguarded(count), count)
             goal = min(plain.losses)
             took = next(s for value, s in zip(plain.losses, plain.seconds, strict=True) if value <= goal)
-            ours = descend(job, job.start("recolored", seed), safe, count, goal)
-            same = descend(job, job.start("noise", seed), safe, count, goal) if extra else None
+            ours = descend(job, job.start("recolored", seed), safe, count, goal, DEFAULT)
+            same = descend(job, job.start("noise", seed), safe, count, goal, DEFAULT) if extra else None
             recolored = descend(job, job.start("recolored"), unguarded(count), count) if extra else None
             runs.append({
                 "pair": f"{content} + {style}", "seed": seed, "loss": goal, "plain_seconds": round(took, 2),

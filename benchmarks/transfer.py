@@ -13,10 +13,12 @@ from lit_nst.embedded import locate
 from lit_nst.features import VGG19, Features, SqueezeNet
 from lit_nst.functional.color import match_colors
 from lit_nst.functional.random import normal
+from lit_nst.generators import Pixels
 from lit_nst.losses import ContentLoss, Loss, Regulariser, TotalVariation, WassersteinLoss
 from lit_nst.optimizers import RowLBFGS
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+PLAIN, DEFAULT = Pixels(), Pixels(spectrum=0.5)
 JUDGED = ["relu1", "fire2", "fire4", "fire6"]
 
 
@@ -87,21 +89,23 @@ def descend(
     make: Callable[[Sequence[Tensor]], torch.optim.Optimizer],
     evaluations: int,
     goal: float = -1.0,
+    generator: Pixels = PLAIN,
 ) -> Trace:
-    """A plain loop until the evaluations are used up or the loss is at the goal; a step may evaluate several times."""
-    w = start.clone().requires_grad_()
+    """A plain loop in the generator's ``w`` until the evaluations are used up or the loss is at the goal."""
+    w = generator.encode(start.clone()).requires_grad_()
     optimizer, losses, seconds = make([w]), list[float](), list[float]()
-    best, begin = w.detach().clone(), time.perf_counter()
+    best, begin = start, time.perf_counter()
 
     def closure() -> Tensor:
         nonlocal best
         optimizer.zero_grad()
-        loss = job.loss(w).sum()
+        image = generator(w)
+        loss = job.loss(image).sum()
         loss.backward()
         losses.append(float(loss.detach()))
         seconds.append(time.perf_counter() - begin)
         if losses[-1] <= min(losses):
-            best = w.detach().clone()
+            best = image.detach().clone()
         return loss
 
     while len(losses) < evaluations:

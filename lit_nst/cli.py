@@ -83,7 +83,7 @@ class SaveRunConfig(SaveConfigCallback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Nothing yet."""
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the file, as one that runs again from the start, in a folder of its own."""
         if self.config.ckpt_path is not None or isinstance(_logger_settings(self.config).get("version"), str):
             self.config = self.config.clone()
@@ -233,6 +233,9 @@ def _one_line(message: str) -> str:
     noise = re.compile(f"({tried}|Subtypes:|Errors:|Given value|$)")
     kept = list(dict.fromkeys(line for line in lines if not noise.match(line))) or lines
     text = re.sub(r"a <class '([\w.]+)'>", r"\1", "; ".join(kept)).replace("a typing.Literal", "one of ")
+    # Of several types that would do, the errors do not say what there was instead.
+    given = next((line.removeprefix("Given value: ") for line in lines if line.startswith("Given value: ")), "")
+    text = text if given in text else f"{text}; got {given}"
     return re.sub("Expected a dot import path string: (.+)", r'there is no fitting class "\1"', text)
 
 

@@ -264,7 +264,10 @@ def main() -> None:
         step += 1
         if step % 25 == 0:
             text = " ".join(f"{value:.2f}" for value in found)
-            print(f"{60 * options.minutes * share:.0f} s, step {step}, {side}², loss {loss.item():.3f}, {text}", flush=True)
+            print(
+                f"{60 * options.minutes * share:.0f} s, step {step}, {side}², loss {loss.item():.3f}, {text}",
+                flush=True,
+            )
         if step % 100 == 0:
             done = spent + time.monotonic() - begin
             state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average}

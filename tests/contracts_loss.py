@@ -268,6 +268,19 @@ class StyleLossContract(LayerWeightsContract):
             together = loss.statistics(torch.cat([a, b], 3))
             torch.testing.assert_close(value, loss.distance(own, together))
 
+    def test_aligned_targets_of_several_sizes_are_the_targets_alone(self):
+        loss = self.make()
+        rows, channels, height, width = 4, *self.shape[1:]
+        own = loss.statistics(0.4 + 0.5 * normal((rows, channels, height, width), "own"))
+        sizes = (height, width), (height + 3, width), (height, 3), (2 * height, width + 1)
+        pictures = [0.4 + 0.5 * normal((1, channels, *size), "b", i) for i, size in enumerate(sizes)]
+        parts = [loss.statistics(picture) for picture in pictures]
+        aligned = loss.align(parts, own[:1])
+        assert len(aligned) == rows
+        together = loss.distance(own, aligned)
+        for row, part in enumerate(parts):
+            assert torch.equal(together[row : row + 1], loss.distance(own[row : row + 1], part))
+
     @pytest.mark.parametrize("weights", [[-1, 2], [0, 0], [float("nan"), 1], [float("inf"), 1]])
     def test_bad_blend_weights(self, weights):
         loss, (part,) = self.make(), self.statistics("a")

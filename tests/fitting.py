@@ -78,9 +78,7 @@ def inversion(path: Path, generator: Generator | None = None, **settings: Any) -
     )
 
 
-def fit(
-    task: Task, images: Images, folder: Path, steps: int = 12, ckpt_path: Any = None, **options: Any
-) -> Trainer:
+def fit(task: Task, images: Images, folder: Path, steps: int = 12, ckpt_path: Any = None, **options: Any) -> Trainer:
     """Runs a task without logger and bar."""
     settings = {
         "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False,

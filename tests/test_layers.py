@@ -18,7 +18,7 @@ L0["report"] = {"errors", "files", "functional"}
 L1 = {part: set(L0) - {"report"} for part in ("features", "generators", "losses", "optimizers", "degradations", "data")}
 L2 = {"tasks": {*L0, *L1}}
 L3 = {part: {*L0, *L1, *L2} for part in ("callbacks", "parallel")}
-L4 = {"sweep": {*L0, *L1, *L2, *L3}}
+L4 = {part: {*L0, *L1, *L2, *L3} for part in ("sweep", "minimise")}
 L4["cli"] = {*L0, *L1, *L2, *L3, *L4}
 ALLOWED: dict[str, set[str]] = {**L0, **L1, **L2, **L3, **L4}
 LIGHTNING_BELOW_L2 = {"data/images.py"}
@@ -26,7 +26,7 @@ HEAVY = {"diffusers", "transformers", "lpips", "matplotlib"}
 
 
 def imports(tree: ast.AST, functions: bool = True) -> set[str]:
-    """Every imported module; without those that only a function imports when it is called."""
+    """Every imported module; without those that only a function, or a type checker, imports."""
     found = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
@@ -35,6 +35,8 @@ def imports(tree: ast.AST, functions: bool = True) -> set[str]:
             assert node.level == 0, f"line {node.lineno}: a relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= set(names) if node.module == "lit_nst" else {str(node.module)}
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not functions:
+            continue
         elif functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found |= imports(node, functions)
     return found

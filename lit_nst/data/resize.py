@@ -55,10 +55,7 @@ def fit_mask(mask: Tensor, size: tuple[int, int], how: Fit = "crop") -> Tensor:
 def fit_inside(image: Tensor, longest: int) -> Tensor:
     """Shrinks a C×H×W image in [0, 1] until its longer side is ``longest``; a smaller one stays as it is.
 
-    The same filter as ``fit_image``; the aspect is kept, to a pixel.
-
-    Raises:
-        InputError: A side below 1.
+    The same filter as ``fit_image``; the aspect is kept, to a pixel, and no side is less than one.
 
     >>> fit_inside(torch.rand(3, 40, 60), 30).shape
     torch.Size([3, 20, 30])

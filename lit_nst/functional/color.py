@@ -33,7 +33,8 @@ def match_colors(image: Tensor, like: Tensor) -> Tensor:
     a, b = color_covariance(image), color_covariance(like)
     root, inverse = _power(a, 0.5), _power(a, -0.5)
     transport = inverse @ _power(root @ b @ root, 0.5) @ inverse
-    return (transport @ (own - mean) + target).to(image).view_as(image)
+    moved: Tensor = transport @ (own - mean) + target
+    return moved.to(image).view_as(image)
 
 
 def noise_of_colors(like: Tensor, noise: Tensor) -> Tensor:
@@ -55,9 +56,11 @@ def color_covariance(image: Tensor) -> Tensor:
     """Covariance of the channels, C×C in float64, plus 10⁻⁶·I."""
     x = image.flatten(1).double()
     x = x - x.mean(1, keepdim=True)
-    return x @ x.mT / x.shape[1] + EPS * torch.eye(len(x), dtype=x.dtype, device=x.device)
+    covariance: Tensor = x @ x.mT / x.shape[1] + EPS * torch.eye(len(x), dtype=x.dtype, device=x.device)
+    return covariance
 
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(EPS * 1e-3) ** exponent) @ vectors.mT
+    power: Tensor = (vectors * values.clamp_min(EPS * 1e-3) ** exponent) @ vectors.mT
+    return power

@@ -47,7 +47,7 @@ class RowLBFGS(Optimizer):
         c1: Share of the linear decrease that a step must reach.
         c2: Share of the slope that may be left, above ``c1``.
         max_trials: Evaluations before a search gives up.
-        memory_budget: MiB for the history of all rows; None: any. Lowers ``history`` where it must.
+        memory_budget: MiB for the history of each row; None: any. Lowers ``history`` where it must.
         first_step: Largest change of ``w`` by a step without history, in units of ``w``.
         noise: Differences of the loss below this share of it mean nothing; None: 10 roundings of w's type.
             A pass in bfloat16 needs about 1e-3.
@@ -140,7 +140,7 @@ class RowLBFGS(Optimizer):
 
     def _pairs(self, w: Tensor) -> int:
         """The number of pairs that the memory allows."""
-        group, pair = self.param_groups[0], 2 * w.numel() * w.element_size() / 2**20
+        group, pair = self.param_groups[0], 2 * w[0].numel() * w.element_size() / 2**20
         history, budget = int(group["history"]), group["memory_budget"]
         fits = history if budget is None else min(history, int(budget / pair))
         if fits < 1:

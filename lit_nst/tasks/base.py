@@ -50,8 +50,7 @@ class Task(Objective):
     ) -> None:
         super().__init__(generator, features, compared, regulariser, search, blend)
         self.optimizer = optimizer
-        self.extra_rows: list[str] = []
-        self.reported: set[int] = set()
+        self.extra_rows, self.reported = list[str](), set[int]()
 
     @property
     def row_state(self) -> tuple[str, ...]:
@@ -62,6 +61,7 @@ class Task(Objective):
         """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
         super().setup(stage)
         self.best.copy_(self.w.detach())
+        self.reported.clear()
 
     def make_rows(self, shape: tuple[int, ...]) -> None:
         """Makes ``w``, where it is not there yet, and what is kept per row."""
@@ -76,14 +76,12 @@ class Task(Objective):
         shape = tuple(checkpoint["state_dict"]["w"].shape)
         if "w" not in self._parameters:
             self.make_rows(shape)
-        elif (self.shard.total, *self.w.shape[1:]) != shape:
-            raise InputError(
-                f"ckpt_path holds w of shape {shape}, this run needs {(self.shard.total, *self.w.shape[1:])}: "
-                "give the images and the config of the run that wrote it"
-            )
-        if differing := set(checkpoint["state_dict"]) ^ set(self.state_dict()):
-            names = ", ".join(sorted(differing))
-            raise InputError(f"ckpt_path and this run differ in {names}: give the callbacks of the run that wrote it")
+        elif (needed := (self.shard.total, *self.w.shape[1:])) != shape:
+            advice = "give the images and the config of the run that wrote it"
+            raise InputError(f"ckpt_path holds w of shape {shape}, this run needs {needed}: {advice}")
+        if differing := ", ".join(sorted(set(checkpoint["state_dict"]) ^ set(self.state_dict()))):
+            advice = "give the callbacks of the run that wrote it"
+            raise InputError(f"ckpt_path and this run differ in {differing}: {advice}")
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """One evaluation of the objective; the loss is the sum over rows."""

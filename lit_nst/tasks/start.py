@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 def start(task: "Objective", shape: torch.Size) -> Tensor:
-    """The first ``w`` of a process's rows: what ``Search.start`` names, plus noise of ``Search.spread``,
-    in the generator's box.
+    """The first ``w`` of a process's rows: what ``Search.start`` names plus noise, in the box.
 
     The noise is keyed by picture and restart, so the rows of one picture that differ in their weights or
     styles start alike, in this run and in others.

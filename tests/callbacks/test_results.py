@@ -11,9 +11,9 @@ from lit_nst.data import Images, read_image
 from lit_nst.degradations import Downsample
 from lit_nst.features import VGG16
 from lit_nst.generators import Pixels, StyleGAN2
-from lit_nst.losses import PixelLoss
+from lit_nst.losses import ContentLoss, MeanVarLoss, PixelLoss
 from lit_nst.report import feature_distance, psnr, ssim
-from lit_nst.tasks import Inversion, Search
+from lit_nst.tasks import Inversion, Search, StyleTransfer, TextureSynthesis
 from tests.fitting import fit, inversion, save_images
 from tests.tasks.test_base import FailsAt
 
@@ -67,7 +67,8 @@ def test_figures_are_those_of_the_pictures(restored, images, judge, tmp_path):
         "latent_distance": (restored.generator.standardize(restored.best).square().mean((1, 2)), 1e-6),
     }
     assert [row["name"] for row in record["rows"]] == NAMES
-    assert set(record["rows"][0]) == {"name", "stopped_at_step", "term_target", "term_regulariser", *expected}
+    own = {"name", "images", "weights", "restart", "stopped_at_step", "term_target", "term_regulariser"}
+    assert set(record["rows"][0]) == {*own, *expected}
     for key, (values, tolerance) in expected.items():
         assert [row[key] for row in record["rows"]] == pytest.approx(values.tolist(), abs=tolerance), key
         assert record["mean"][key] == pytest.approx(float(values.mean()), abs=tolerance), key
@@ -106,6 +107,32 @@ def test_summary_in_the_terminal(restored, tmp_path, capsys, tiny_generator, ima
     assert str(tmp_path / "metrics.json") in printed
 
 
+def test_rows_say_what_they_are(smooth_images, judge, tmp_path, capsys):
+    sources = {"content": smooth_images[:2], "style": smooth_images[2:]}
+    images = Images(**{role: save_images(own, tmp_path / role) for role, own in sources.items()})
+    losses = ContentLoss(["image"], 2.0), MeanVarLoss(["image"], [1.0, 10.0])
+    search = Search(restarts=2)
+    fit(StyleTransfer(Pixels(), *losses, search=search), images, tmp_path, 1, callbacks=[Results(judge, summary=False)])
+    assert capsys.readouterr().out == ""
+    assert [(row["images"], row["weights"], row["restart"]) for row in figures(tmp_path)["rows"]] == [
+        ({"content": content, "style": style}, {"content": 2.0, "style": weight}, restart)
+        for content in ("00", "01")
+        for style in ("00", "01")
+        for weight in (1.0, 10.0)
+        for restart in (0, 1)
+    ]
+    energies = [row["energy_content"] for row in figures(tmp_path)["rows"]]
+    contents = images.load("content", [0] * 8 + [1] * 8)
+    assert energies == pytest.approx(contents.square().mean((1, 2, 3)).tolist())
+
+
+def test_blended_styles_have_one_name(smooth_images, judge, tmp_path):
+    images = Images(style=save_images(smooth_images[:2], tmp_path / "style"))
+    task = TextureSynthesis(Pixels(), MeanVarLoss(["image"]), blend=[1.0, 2.0])
+    fit(task, images, tmp_path, 1, callbacks=[Results(judge)])
+    assert [row["images"] for row in figures(tmp_path)["rows"]] == [{"style": "00-01"}]
+
+
 def test_latent_of_w_has_a_row_per_layer(tiny_generator, images, tmp_path):
     task = inversion(tiny_generator, StyleGAN2(str(tiny_generator), space="w", samples=100))
     fit(task, images, tmp_path, 2, callbacks=[Results()])
@@ -126,7 +153,7 @@ def test_without_the_truth_only_what_is_known_is_told(tiny_generator, images, tm
     fit(inversion(tiny_generator), small, tmp_path, 2, callbacks=callbacks)
     assert set(figures(tmp_path)["rows"][0]) == {
         *("name", "loss", "consistency_psnr", "latent_distance", "stopped_at_step"),
-        *("term_target", "term_regulariser"),
+        *("term_target", "term_regulariser", "images", "weights", "restart"),
     }
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lit_nst.data.images import Images, Iterations
 from lit_nst.data.read import read_image, read_mask
-from lit_nst.data.resize import fit_image, fit_mask
+from lit_nst.data.resize import fit_image, fit_inside, fit_mask
 from lit_nst.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -112,6 +112,63 @@ class TestLoad:
     def test_nothing_given(self):
         with fails(r"give --data\.style FILE"):
             Images().load("style", [0])
+
+
+class TestSize:
+    @pytest.fixture
+    def contents(self, tmp_path):
+        return [picture(tmp_path / "a.png", 12, 18), picture(tmp_path / "b.png", 12, 18)]
+
+    def test_of_the_pictures(self, contents):
+        assert Images(content=contents).run_size("content") == (12, 18)
+
+    def test_pictures_must_agree(self, contents, tmp_path):
+        other = [*contents, picture(tmp_path / "c.png", 18, 12)]
+        with fails(r"c\.png is 18×12, but .*a\.png is 12×18; give --data\.size$"):
+            Images(content=other).run_size("content")
+
+    @pytest.mark.parametrize(("size", "found"), [(9, (6, 9)), (36, (24, 36)), (1, (1, 1)), ((5, 40), (5, 40))])
+    def test_given(self, contents, tmp_path, size, found):
+        other = [*contents, picture(tmp_path / "c.png", 18, 12)]
+        assert Images(content=other, size=size).run_size("content") == found
+
+    def test_turned_picture(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGB", (10, 8)).save(tmp_path / "a.jpg", exif=exif)
+        assert Images(style=str(tmp_path / "a.jpg")).run_size("style") == (10, 8)
+
+    @pytest.mark.parametrize("size", [0, -3, (16, 0)])
+    def test_below_a_pixel(self, size):
+        with fails(r"^--data\.size is .*; give sides of at least 1 pixel$"):
+            Images(size=size)
+
+
+class TestStyles:
+    def test_each_keeps_its_aspect_and_is_only_shrunk(self, tmp_path):
+        paths = [picture(tmp_path / f"{i}.png", *size) for i, size in enumerate([(40, 20), (16, 12), (8, 6), (16, 64)])]
+        styles = Images(style=paths).load_styles((10, 16))
+        assert [tuple(style.shape) for style in styles] == [(3, 16, 8), (3, 16, 12), (3, 8, 6), (3, 4, 16)]
+        assert torch.equal(styles[0], fit_inside(read_image(paths[0])[0], 16))
+        assert torch.equal(styles[1], read_image(paths[1])[0])
+
+    @pytest.mark.parametrize(("scale", "shape"), [(0.5, (3, 8, 4)), (1.5, (3, 24, 12)), (9.0, (3, 40, 20))])
+    def test_scale(self, tmp_path, scale, shape):
+        path = picture(tmp_path / "a.png", 40, 20)
+        assert Images(style=path, style_scale=scale).load_styles((10, 16))[0].shape == shape
+
+    def test_at_least_a_pixel(self, tmp_path):
+        path = picture(tmp_path / "a.png", 40, 2)
+        assert Images(style=path, style_scale=0.01).load_styles((10, 16))[0].shape == (3, 1, 1)
+
+    def test_fit_is_for_the_other_roles(self, tmp_path):
+        path = picture(tmp_path / "a.png", 40, 20)
+        assert Images(style=path, fit="stretch").load_styles((16, 16))[0].shape == (3, 16, 8)
+
+    @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+    def test_bad_scale(self, scale):
+        with fails(r"^--data\.style_scale is .*; give a positive factor$"):
+            Images(style_scale=scale)
 
 
 class TestMaskFor:
@@ -240,8 +297,13 @@ class TestOptions:
         assert data.sources["mask"] == ["m.png", "n.png"]
         assert (data.fit, data.alpha, data.background) == ("pad", "composite", 0.0)
 
+    @pytest.mark.parametrize(("given", "size"), [("256", 256), ("[128, 256]", (128, 256)), ("null", None)])
+    def test_size(self, given, size):
+        assert self.parse(f"--data.size={given}").size == size
+
     @pytest.mark.parametrize(
-        "bad", ["--data.fit=cover", "--data.alpha=keep", "--data.background=grey", "--data.tarjet=a"]
+        "bad",
+        ["--data.size=[1, 2, 3]", "--data.fit=cover", "--data.alpha=keep", "--data.background=grey", "--data.tarjet=a"],
     )
     def test_bad_option(self, bad):
         with pytest.raises(Exception, match=bad.split("=")[0].split(".")[1]):

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_nst.data.resize import fit_image, fit_mask
+from lit_nst.data.resize import fit_image, fit_inside, fit_mask
 from lit_nst.errors import InputError
 
 SIDES = st.integers(1, 40)
@@ -132,3 +132,20 @@ def test_bad_options(fit):
         fit(noise(1, 8, 8), (0, 4))
     with pytest.raises(InputError, match="fit is 'cover'"):
         fit(noise(1, 8, 8), (4, 4), "cover")
+
+
+@settings(deadline=None, max_examples=80)
+@given(SIDES, SIDES, st.integers(1, 40))
+def test_inside_keeps_the_aspect_to_a_pixel(height, width, longest):
+    fitted = fit_inside(noise(3, height, width), longest)
+    scale = min(1, longest / max(height, width))
+    assert max(fitted.shape[1:]) == min(longest, max(height, width))
+    assert abs(fitted.shape[1] - max(1, height * scale)) <= 0.5
+    assert abs(fitted.shape[2] - max(1, width * scale)) <= 0.5
+
+
+def test_inside_is_the_whole_picture_by_lanczos():
+    image = noise(3, 20, 35)
+    assert torch.equal(fit_inside(image, 14), fit_image(image, (8, 14), "stretch"))
+    assert fit_inside(image, 35) is image
+    assert fit_inside(image, 99) is image

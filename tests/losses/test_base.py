@@ -84,3 +84,38 @@ def test_parts_of_several_sizes_are_not_broadcast():
 def test_a_blend_of_nothing():
     with pytest.raises(InputError, match=r"^Difference: blend weights are .*; give none below 0 and one above"):
         Difference(["a"]).blend([], [])
+
+
+def test_several_weights_are_a_row_each():
+    loss = Difference(["a"], weight=[1.0, 10.0])
+    assert loss.weights == [1.0, 10.0]
+    assert Difference(["a"], weight=3).weights == [3.0]
+    target = loss.measure(maps(a=1))
+    assert loss(maps(a=5), target).tolist() == [4, 4]
+    loss.row_weight = torch.tensor([1.0, 10.0])
+    assert loss(maps(a=5), target).tolist() == [4, 40]
+    height = Height(weight=[2.0, 3.0])
+    assert (height.weights, height(torch.ones(2, 1, 2, 2), torch.ones(2, 4)).tolist()) == ([2.0, 3.0], [4, 4])
+    height.row_weight = torch.tensor([2.0, 3.0])
+    assert height(torch.ones(2, 1, 2, 2), torch.ones(2, 4)).tolist() == [4, 6]
+
+
+@pytest.mark.parametrize("weight", [[], float("nan"), [1.0, float("inf")]])
+def test_weights_are_finite_numbers(weight):
+    for make in (lambda: Difference(["a"], weight=weight), lambda: Height(weight=weight)):
+        with pytest.raises(InputError, match=r": weight is .*; give a finite number, or several$"):
+            make()
+
+
+def test_weights_do_not_go_into_a_checkpoint():
+    loss = Difference(["a"], weight=[1.0, 10.0])
+    loss.row_weight = torch.tensor([1.0, 10.0])
+    assert not loss.state_dict()
+
+
+def test_aligned_parts_are_the_rows():
+    parts = [torch.zeros(1, 3), torch.ones(1, 3)]
+    assert torch.equal(Difference(["a"]).align(parts, parts[0]), torch.cat(parts))
+    message = "^Difference: pictures of several sizes cannot be compared; give one size$"
+    with pytest.raises(InputError, match=message):
+        Difference(["a"]).align([torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 1, 1)], parts[0])

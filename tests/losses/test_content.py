@@ -66,6 +66,18 @@ def test_finite_for_a_target_without_energy(normalization, weight, shape):
     assert x.grad.isfinite().all()
 
 
+def test_energy_of_one_layer_is_the_ratio_of_the_distances():
+    own, target = ({"x": normal((2, 3, 4, 5), key)} for key in ("a", "b"))
+    raw, normalised = (ContentLoss(["x"], normalization=name)(own, target) for name in ("mean", "energy"))
+    torch.testing.assert_close(ContentLoss(["x"]).energy(target), raw / normalised)
+
+
+def test_energy_of_several_layers_is_their_weighted_mean():
+    target = {"x": torch.full((2, 3, 4, 4), 2.0), "y": torch.full((2, 1, 2, 2), 3.0)}
+    loss = ContentLoss(["x", "y"], layer_weights=[3.0, 1.0])
+    torch.testing.assert_close(loss.energy(target), torch.full((2,), (3 * 4.0 + 9.0) / 4))
+
+
 def test_targets_of_other_sizes_are_refused():
     message = "^ContentLoss: the target's maps are 8×9, the result's 6×5; give a target of its size$"
     with pytest.raises(InputError, match=message):

@@ -76,25 +76,28 @@ def test_a_part_of_the_target_is_as_good_as_all_of_it():
     assert value(b, b[..., 1:5, 2:]) > 0.01
 
 
-def test_statistics_are_the_positions():
+def test_statistics_are_the_mean_and_the_positions():
     x = normal((2, 4, 3, 5), "x")
-    assert torch.equal(NearestNeighbourLoss(["x"]).statistics(x)[1, 7], x[1, :, 1, 2])
+    positions = NearestNeighbourLoss(["x"]).statistics(x)
+    torch.testing.assert_close(positions[:, 0], x.mean((2, 3)))
+    assert torch.equal(positions[1, 1 + 7], x[1, :, 1, 2])
     patches = NearestNeighbourLoss(["x"], patch=2).statistics(x)
-    assert patches.shape == (2, 2 * 4, 4 * 4)
-    assert torch.equal(patches[1, 5], x[1, :, 1:3, 1:3].flatten())
+    assert patches.shape == (2, 1 + 2 * 4, 4 * 4)
+    assert torch.equal(patches[1, 1 + 5], x[1, :, 1:3, 1:3].flatten())
 
 
 def test_a_map_smaller_than_a_patch_is_extended():
     x = torch.tensor([[[[1.0], [2.0]]]])
     patches = NearestNeighbourLoss(["x"], patch=3).statistics(x)
-    assert patches.tolist() == [[[1, 1, 1, 2, 2, 2, 2, 2, 2]]]
+    assert patches.tolist() == [[[1, 1, 1, 2, 2, 2, 2, 2, 2]] * 2]
 
 
 def test_a_blend_offers_all_positions():
     a, b = normal((1, 4, 3, 3), "a"), normal((1, 4, 5, 5), "b")
     loss = NearestNeighbourLoss(["x"])
     blended = loss.blend([loss.statistics(a), loss.statistics(b)], [1, 9])
-    assert blended.shape == (1, 9 + 25, 4)
+    assert blended.shape == (1, 1 + 9 + 25, 4)
+    torch.testing.assert_close(blended[:, 0], torch.cat([a.flatten(2), b.flatten(2)], 2).mean(2))
     assert loss.distance(loss.statistics(a), blended).item() == pytest.approx(0, abs=1e-6)
     assert loss.distance(loss.statistics(b), blended).item() == pytest.approx(0, abs=1e-6)
 

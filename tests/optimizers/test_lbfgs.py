@@ -254,7 +254,7 @@ def test_rounding_does_not_stop_it_above_its_floor():
 
 def test_a_budget_of_memory_limits_the_history():
     start = normal((2, 3, 64, 64), "start")
-    pair = 2 * start.numel() * 4 / 2**20
+    pair = 2 * start[0].numel() * 4 / 2**20
     run = Run(lambda x, index: x.square().sum(), start, memory_budget=3.5 * pair).steps(1)
     assert run.state["pairs"].numel() == 3 * 2 * start.numel()
     assert (

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.fitting import save_images
-from tests.parallel.run_rows import run
+from tests.fitting import save_images, save_pictures
+from tests.parallel.run_rows import draw, run
 
 
-def fork(settings: dict) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tests.parallel.run_rows", json.dumps(settings)]
+def fork(settings: dict, function: str = "run") -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tests.parallel.run_rows", function, json.dumps(settings)]
     root = Path(__file__).resolve().parents[2]
     # A pool of threads does not survive a fork; the run in this process has one, and must give the same bits.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -62,6 +62,29 @@ def test_two_processes_give_the_same_bits_as_one_and_runs_move_between_them(sett
     Path(one["out"], "4.ckpt").rename(half)
     Path(two["out"], "8.ckpt").unlink()
     assert fork({**two, "ckpt_path": half}).returncode == 0
+    assert_equal(state(one["out"]), state(two["out"]))
+
+
+def test_line_searches_give_the_same_bits_on_two_processes_and_go_on_on_one(tmp_path):
+    one = {
+        "content": save_pictures(tmp_path, "content", (16, 16))[0],
+        "style": save_pictures(tmp_path, "style", (16, 16), (12, 18), (20, 16)),
+        "out": str(tmp_path / "one"),
+        "devices": 1,
+        "strategy": "rows",
+    }
+    two = {**one, "out": str(tmp_path / "two"), "devices": 2, "strategy": "rows_fork"}
+    for settings in (one, two):
+        Path(settings["out"]).mkdir()
+    draw(**one)
+    done = fork(two, "draw")
+    assert done.returncode == 0, done.stderr
+    assert {"average", "pairs", "gram", "point"} < state(two["out"]).keys()
+    assert all(len(value) == 3 for value in state(two["out"]).values())
+    assert_equal(state(one["out"], 4), state(two["out"], 4))
+    assert_equal(state(one["out"]), state(two["out"]))
+    Path(one["out"], "8.ckpt").unlink()
+    draw(**one, ckpt_path=str(Path(two["out"], "4.ckpt")))
     assert_equal(state(one["out"]), state(two["out"]))
 
 

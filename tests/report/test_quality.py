@@ -5,7 +5,7 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from lit_nst.errors import InputError
-from lit_nst.report.quality import feature_distance, psnr, ssim
+from lit_nst.report.quality import feature_distance, psnr, ssim, style_distance
 
 
 def pictures(count, height, width, seed=0):
@@ -125,3 +125,37 @@ def test_bad_input_is_named(figure, a, b, message):
 def test_bad_features_are_named(a, b, message):
     with pytest.raises(InputError, match=message):
         feature_distance(a, b)
+
+
+def test_style_distance_by_hand():
+    a = {"one": torch.tensor([[1.0, 3.0], [0.0, 2.0]]).view(1, 2, 1, 2), "two": torch.zeros(1, 1, 2, 2)}
+    b = {"one": torch.tensor([[2.0], [1.0]]).view(1, 2, 1, 1), "two": torch.ones(1, 1, 3, 1)}
+    # Gram matrices [[5, 3], [3, 2]] and [[4, 2], [2, 1]]; 0 and 1.
+    assert style_distance(a, b).item() == pytest.approx(((1 + 1 + 1 + 1) / (16 + 4 + 4 + 1) + 1) / 2)
+
+
+def test_style_distance_says_nothing_of_places():
+    order = torch.randperm(24 * 31, generator=torch.Generator().manual_seed(0))
+    shuffled = A.flatten(2)[:, :, order].view(A.shape)
+    assert style_distance({"x": A}, {"x": A}).tolist() == [0, 0, 0]
+    torch.testing.assert_close(style_distance({"x": shuffled}, {"x": A}), torch.zeros(3), atol=1e-10, rtol=0)
+    twice = torch.cat([A, A], 2)
+    torch.testing.assert_close(style_distance({"x": twice}, {"x": A}), torch.zeros(3), atol=1e-10, rtol=0)
+    assert (style_distance({"x": B}, {"x": A}) > 1e-4).all()
+
+
+def test_style_distance_of_rows_and_scales():
+    together = style_distance({"x": B}, {"x": A})
+    alone = torch.cat([style_distance({"x": b[None]}, {"x": a[None]}) for a, b in zip(A, B, strict=True)])
+    torch.testing.assert_close(together, alone, atol=0, rtol=1e-6)
+    torch.testing.assert_close(style_distance({"x": 1e4 * B}, {"x": 1e4 * A}), together, atol=0, rtol=1e-5)
+    zero = torch.zeros(1, 4, 2, 2)
+    assert style_distance({"x": zero}, {"x": zero}).item() == 0
+    assert style_distance({"x": zero}, {"x": zero + 1e-3}).item() == pytest.approx(1)
+    assert style_distance({"x": zero + 1}, {"x": zero}).isfinite().all()
+
+
+def test_style_distance_needs_the_same_layers():
+    for a, b in (({}, {}), ({"x": A}, {"y": A})):
+        with pytest.raises(InputError, match="style_distance: layers"):
+            style_distance(a, b)

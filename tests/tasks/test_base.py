@@ -9,6 +9,7 @@ from lit_nst.errors import InputError
 from lit_nst.features import VGG16
 from lit_nst.generators import Pixels, StyleGAN2
 from lit_nst.losses import PerceptualLoss, PixelLoss, Regulariser
+from lit_nst.optimizers import RowLBFGS
 from lit_nst.tasks import Inversion, Search
 from tests.fitting import fit, inversion, save_images
 
@@ -170,6 +171,33 @@ def test_row_that_is_not_finite_stops_and_the_others_go_on(tiny_generator, image
     assert spoilt.best_loss.isfinite().all()
     assert torch.equal(record.w[4][1], record.w[-1][1])
     assert not torch.equal(record.w[4][0], record.w[-1][0])
+
+
+class Hiccup(FailsAt):
+    """Is not finite for one row at one evaluation alone."""
+
+    def penalty(self, image, latent):
+        self.call = self.calls if self.calls == self.fails else 10**9
+        return super().penalty(image, latent)
+
+
+@pytest.mark.parametrize("fails", [4, 7])
+@pytest.mark.parametrize("value", [True, False], ids=["loss", "gradient"])
+def test_line_search_steps_back_from_a_trial_that_is_not_finite(images, tmp_path, value, fails):
+    def make(fails):
+        regulariser = Hiccup(row=1, call=0, value=value)
+        regulariser.fails = fails
+        target, features = PerceptualLoss(["relu2_1"], normalize=False), VGG16("random", width=0.1)
+        return Inversion(Pixels(), target, regulariser=regulariser, features=features, optimizer=RowLBFGS)
+
+    fit(sound := make(-1), images, tmp_path, 20)
+    fit(task := make(fails), images, tmp_path, 20, callbacks=[record := Recorder()])
+    assert task.stopped.tolist() == [-1] * 4
+    assert not torch.equal(task.best[1], sound.best[1])
+    others = [0, 2, 3]
+    assert torch.equal(task.best[others], sound.best[others])
+    assert torch.stack(record.w).isfinite().all()
+    assert task.best_loss[1] < 1.5 * sound.best_loss[1] < 0.2 * sound.first_loss[1]
 
 
 def test_stopped_row_is_reported(tiny_generator, images, tmp_path):

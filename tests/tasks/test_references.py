@@ -4,8 +4,15 @@ import torch
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.losses import (
-    ContentLoss, CovarianceLoss, GramLoss, HistogramLoss, MeanVarLoss, NearestNeighbourLoss, PerceptualLoss,
-    SlicedWassersteinLoss, WassersteinLoss,
+    ContentLoss,
+    CovarianceLoss,
+    GramLoss,
+    HistogramLoss,
+    MeanVarLoss,
+    NearestNeighbourLoss,
+    PerceptualLoss,
+    SlicedWassersteinLoss,
+    WassersteinLoss,
 )  # fmt: skip
 from lit_nst.tasks import Search
 from lit_nst.tasks.references import check_blend

@@ -6,6 +6,7 @@ from lit_nst.callbacks import Degrade
 from lit_nst.data import Images, read_image
 from lit_nst.degradations import Downsample
 from lit_nst.errors import InputError
+from lit_nst.functional.color import match_colors
 from lit_nst.generators import Pixels, StyleGAN2
 from lit_nst.tasks import Search
 from tests.fitting import fit, inversion, save_images, save_pictures, style_transfer, texture_synthesis
@@ -126,3 +127,17 @@ def test_noise_stays_in_the_box(pictures, tmp_path, name):
     w = start(pictures, tmp_path, options={"start": name, "spread": 2.0}, generator=Pixels("clamp"))
     assert w.min() == 0
     assert w.max() == 1
+
+
+def test_recolored_is_each_content_in_each_style_s_colours(pictures, tmp_path):
+    w = start(pictures, tmp_path, options={"start": "recolored"})
+    contents, styles = pictures.load("content", [0, 0, 1, 1]), pictures.load_styles((16, 16))
+    for row in range(4):
+        expected = match_colors(contents[row], styles[row % 2]).clamp(0, 1)
+        torch.testing.assert_close(w[row], expected, atol=1e-6, rtol=0)
+
+
+def test_recolored_needs_a_content(tmp_path):
+    pictures = Images(style=save_pictures(tmp_path, "style", (24, 20)))
+    with pytest.raises(InputError, match='^search.start is "recolored", but TextureSynthesis has no content; use center$'):
+        start(pictures, tmp_path, texture_synthesis, options={"start": "recolored"})

@@ -79,8 +79,6 @@ def test_resumed_run_equals_the_uninterrupted_one(images, tmp_path, optimizer, a
             assert torch.equal(getattr(whole, name), getattr(again, name)), (stop, name)
 
 
-
-
 @OPTIMIZERS
 def test_rows_of_a_batch_are_the_runs_of_two_bit_for_bit(images, tmp_path, optimizer):
     together = style_transfer(grid_style([1.0, 10.0]), optimizer=optimizer, search=Search(spread=0.2, restarts=2))
@@ -219,6 +217,24 @@ def test_optimiser_that_explodes_leaves_the_best_iterate(images, tmp_path, box):
         assert (read_image(tmp_path / "results" / f"{name}.png")[0] - content[row]).abs().max() <= 2 / 255
 
 
+def test_exploded_row_goes_on_from_its_best(images, tmp_path):
+    class Kick(Callback):
+        def on_train_batch_end(self, trainer, task, *_):
+            if trainer.global_step == 6:
+                kept.append(task.best_loss.clone())
+                with torch.no_grad():
+                    task.w[1] += 1e3
+
+    def steady(parameters):
+        return torch.optim.SGD(parameters, lr=0.01)
+
+    kept, search = [], Search(start="content", ramp_down=0)
+    fit(plain := style_transfer(optimizer=steady, search=search), images, tmp_path, 20)
+    fit(task := style_transfer(optimizer=steady, search=search), images, tmp_path, 20, callbacks=[Kick()])
+    assert (task.best_loss[1] < 0.95 * kept[0][1]).all()
+    assert torch.equal(task.w[[0, 2, 3]], plain.w[[0, 2, 3]])
+
+
 def test_clamped_pixels_stay_in_the_box(images, tmp_path):
     class Range(Callback):
         def on_train_batch_end(self, trainer, task, *_):
@@ -246,16 +262,16 @@ def test_line_searches_refuse_what_moves_w_behind_them(images, tmp_path):
 
 
 def test_l_bfgs_of_torch_takes_one_row(images, tmp_path):
-    with pytest.raises(InputError, match="^optimizer LBFGS couples the rows of w: give one image, or .* RowLBFGS$"):
+    with pytest.raises(InputError, match=r"^optimizer LBFGS couples the rows of w: give one image, or .* RowLBFGS$"):
         fit(style_transfer(optimizer=torch.optim.LBFGS), images, tmp_path, 1)
     one = Images(content=images.sources["content"][0], style=images.sources["style"][0])
-    with pytest.raises(InputError, match="^optimizer LBFGS couples the rows of w"):
+    with pytest.raises(InputError, match=r"^optimizer LBFGS couples the rows of w"):
         fit(style_transfer(optimizer=torch.optim.LBFGS, search=Search(restarts=2)), one, tmp_path, 1)
     fit(style_transfer(optimizer=torch.optim.LBFGS), one, tmp_path, 1)
 
 
 def test_degradation_needs_a_target(images, tmp_path):
-    with pytest.raises(InputError, match="^Degrade: StyleTransfer has no target to degrade; leave it out$"):
+    with pytest.raises(InputError, match=r"^Degrade: StyleTransfer has no target to degrade; leave it out$"):
         fit(style_transfer(), images, tmp_path, 1, callbacks=[Degrade(Grayscale())])
 
 
@@ -268,7 +284,7 @@ def test_both_roles_are_needed(images, tmp_path, role):
 
 def test_checkpoint_of_other_callbacks_is_refused(images, tmp_path):
     fit(style_transfer(), images, tmp_path, 2, callbacks=[Save(tmp_path)])
-    with pytest.raises(InputError, match="^ckpt_path and this run differ in average: give the callbacks of the run"):
+    with pytest.raises(InputError, match=r"^ckpt_path and this run differ in average: give the callbacks of the run"):
         fit(style_transfer(), images, tmp_path, 4, ckpt_path=tmp_path / "1.ckpt", callbacks=[Average()])
 
 
