@@ -139,5 +139,5 @@ def test_recolored_is_each_content_in_each_style_s_colours(pictures, tmp_path):
 
 def test_recolored_needs_a_content(tmp_path):
     pictures = Images(style=save_pictures(tmp_path, "style", (24, 20)))
-    with pytest.raises(InputError, match='^search.start is "recolored", but TextureSynthesis has no content; use center$'):
+    with pytest.raises(InputError, match=r'^search\.start is "recolored", but TextureSynthesis has no content'):
         start(pictures, tmp_path, texture_synthesis, options={"start": "recolored"})
