@@ -66,9 +66,9 @@ def compare(job: Job, kind: str, seeds: int, count: int) -> dict[str, object]:
 def main() -> None:
     """Runs all seeds, starts and objectives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--evaluations", type=int, default=60)
     arguments = parser.parse_args()
     content, style = picture("scenes/harbour", arguments.size), picture("styles/swirls", arguments.size)
     with tempfile.TemporaryDirectory() as folder:

@@ -44,7 +44,38 @@ def lines() -> list[str]:
         f"| row-steps/s of 16 rows against 1 row (`benchmarks/batch.py`) | {median['ratio']:.2f}×; "
         f"textbook generator and VGG16: {median['textbook_ratio']:.2f}× |"
     )
-    return text
+    return [*text, "", *transfer()]
+
+
+def transfer() -> list[str]:
+    """The part about style transfer."""
+    encoder, quality = read("encoder"), read("time_to_quality")
+    search, speed = read("line_search")["objectives"], read("transfer_speed")
+    mean, low, high = encoder["lower_than_random"]["share"]
+    times = quality["median_share"]
+    names = {
+        "embedded": "shipped encoder",
+        "random": "random weights",
+        "trained SqueezeNet": "trained SqueezeNet, which is the judge",
+    }
+    found = "; ".join(f"{text} {encoder['style_distance'][key]:.3f}" for key, text in names.items())
+    return [
+        "| style transfer | |",
+        "|---|---|",
+        f"| style distance, judged by trained SqueezeNet features, {encoder['pairs']} pairs at equal steps "
+        f"(`benchmarks/encoder.py`) | {found}; encoder against random, pair by pair: {-mean:.0%} "
+        f"[{-high:.0%}, {-low:.0%}] |",
+        f"| wall time to the loss of 500 evaluations of plain L-BFGS from noise, {quality['size']}², "
+        f"{len(quality['runs'])} runs (`benchmarks/time_to_quality.py`) | defaults: {times['defaults']:.2f} of it |",
+        *(
+            f"| unguarded over safe L-BFGS, loss at {read('line_search')['evaluations']} evaluations, {name} "
+            f"(`benchmarks/line_search.py`) | median {one['median_ratio']:.2f}×, "
+            f"{one['smallest_ratio']:.2f}× to {one['largest_ratio']:.2f}× |"
+            for name, one in search.items()
+        ),
+        f"| steps/s through Lightning against a bare loop, VGG-19, {speed['size']}² "
+        f"(`benchmarks/transfer_speed.py`) | {speed['median_ratio']:.1%} |",
+    ]
 
 
 def main() -> None:
