@@ -1,16 +1,24 @@
-"""Draws docs/gallery/restoration.png from runs that benchmarks/quality.py --keep FOLDER left.
+"""Draws the README's pictures from finished runs.
 
-python benchmarks/gallery.py FOLDER
+python benchmarks/gallery.py --restoration FOLDER    restoration.png, from benchmarks/quality.py --keep FOLDER
+python benchmarks/gallery.py --transfer RUN          transfer.png, from the folder of a run:
+
+python cli.py fit --config style_transfer.yaml --data.size 192 --trainer.max_steps 80
+    --data.content '[embedded:scenes/harbour.png, embedded:scenes/mountains.png, embedded:scenes/portrait.png]'
+    --data.style '[embedded:styles/swirls.png, embedded:styles/mosaic.png, embedded:styles/watercolour.png]'
 """
 
 import argparse
 from pathlib import Path
 
 import torch
+import yaml
+from PIL import Image
+from torch import Tensor
 
-from lit_nst.data import list_images, read_image
+from lit_nst.data import fit_image, list_images, read_image
 from lit_nst.degradations import Degradation, Downsample, GaussianBlur, Grayscale, Mask
-from lit_nst.report import Row, comparison, psnr
+from lit_nst.report import Row, collage, comparison, psnr
 
 GALLERY = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 SHOWN: dict[str, tuple[int, Degradation]] = {
@@ -21,22 +29,45 @@ SHOWN: dict[str, tuple[int, Degradation]] = {
 }
 
 
-def main() -> None:
+def restoration(folder: Path) -> Image.Image:
     """One row per job."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
     paths, rows = list_images("embedded:portraits"), []
     for job, (number, operator) in SHOWN.items():
-        run = max((arguments.folder / "logs" / job).glob("version_*"))
+        run = max((folder / "logs" / job).glob("version_*"))
         truth, _ = read_image(paths[number])
         result, _ = read_image(run / "results" / paths[number].name)
         with torch.no_grad():
             measurement = operator(truth[None])[0].clamp(0, 1)
         figure = {"result": f"{float(psnr(result[None], truth[None])):.1f} dB"}
         rows.append(Row(job, truth, measurement, result, figure))
+    return comparison(rows)
+
+
+def transfer(run: Path) -> Image.Image:
+    """Styles across, contents down."""
+    data = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    contents, styles = list_images(data["content"]), list_images(data["style"])
+    size = (data["size"], data["size"])
+    cells: list[list[Tensor | None]] = [
+        [torch.ones(3, *size), *(fit_image(read_image(path)[0], size) for path in styles)]
+    ]
+    for content in contents:
+        results = [read_image(run / "results" / f"{content.stem}+{style.stem}.png")[0] for style in styles]
+        cells.append([fit_image(read_image(content)[0], size), *results])
+    return collage(cells, [""] * len(cells), ["content", *(path.stem for path in styles)], scale=1)
+
+
+def main() -> None:
+    """Draws what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--restoration", type=Path)
+    parser.add_argument("--transfer", type=Path)
+    arguments = parser.parse_args()
     GALLERY.mkdir(parents=True, exist_ok=True)
-    comparison(rows).save(GALLERY / "restoration.png")
+    if arguments.restoration:
+        restoration(arguments.restoration).save(GALLERY / "restoration.png")
+    if arguments.transfer:
+        transfer(arguments.transfer).save(GALLERY / "transfer.png")
 
 
 if __name__ == "__main__":
