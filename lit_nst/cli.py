@@ -235,7 +235,8 @@ def _one_line(message: str) -> str:
     text = re.sub(r"a <class '([\w.]+)'>", r"\1", "; ".join(kept)).replace("a typing.Literal", "one of ")
     # Of several types that would do, the errors do not say what there was instead.
     given = next((line.removeprefix("Given value: ") for line in lines if line.startswith("Given value: ")), "")
-    text = text if given in text else f"{text}; got {given}"
+    text = re.sub(r"\.? ?(Got value: )?Namespace\(.*", "", text)
+    text = text if given in text or given.startswith("Namespace(") else f"{text}; got {given}"
     return re.sub("Expected a dot import path string: (.+)", r'there is no fitting class "\1"', text)
 
 

@@ -65,6 +65,7 @@ def main() -> None:
             "patterns": "recipes/patterns.py, procedural",
             "portraits": "recipes/portraits.py, procedural",
             "photographs": f"scikit-image 0.26, in its package: {', '.join((*PHOTOGRAPHS, *GREY))}",
+            "photographs_terms": "public domain, CC0 or no known restrictions, says skimage.data; nothing of moon",
         },
         "recipe": "recipes/train_encoder.py: InfoNCE of feature statistics at eight depths, then this export",
         "command": options.command,

@@ -1,7 +1,7 @@
 """Trains the shipped encoder: a VGG-19 whose feature statistics tell textures apart.
 
-    python recipes/train_encoder.py --minutes 90 --out encoder.pt
-    python recipes/export_encoder.py encoder.pt
+    python recipes/train_encoder.py --minutes 80 --out encoder.pt
+    python recipes/export_encoder.py encoder.pt --minutes 80 --command "…"
 
 Self-supervised: two neighbouring crops of one picture are a pair. At every depth the mean and the standard
 deviation of the features, normalised over the batch, must find the other crop of their pair among the

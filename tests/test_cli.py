@@ -352,6 +352,7 @@ def refused(capsys, *args):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert re.fullmatch(r"error: [^\n]+\n", printed.err), printed.err
+    assert "Namespace" not in printed.err
     assert not Path("logs").exists() or not list(Path("logs").iterdir())
     return printed.err
 

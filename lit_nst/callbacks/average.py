@@ -55,5 +55,7 @@ class Average(Callback):
         mean = task.average / (1 - self.decay**trainer.global_step)
         losses = task.losses(mean)
         if self.always:
-            task.best_loss.copy_(torch.where(losses.isfinite(), torch.inf, task.best_loss))
+            # A stopped row keeps its best step: its average is of a ``w`` that went wrong.
+            replaced = losses.isfinite() & (task.stopped < 0)
+            task.best_loss.copy_(torch.where(replaced, torch.inf, task.best_loss))
         task.keep_best(mean, torch.where(losses.isfinite(), losses, torch.inf), stop=False)

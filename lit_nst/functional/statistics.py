@@ -58,7 +58,9 @@ def moments(feature: Tensor) -> Tensor:
     tensor([[[2.],
              [5.]]])
     """
-    return torch.cat([feature.mean((2, 3))[:, None], gram(feature)], 1)
+    # Row by row: a sum over several rows at once would round by their number.
+    means = torch.stack([row.mean((1, 2)) for row in feature])
+    return torch.cat([means[:, None], gram(feature)], 1)
 
 
 def covariance(moments: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,12 @@ def wasserstein_normal(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Ten
     >>> wasserstein_normal(zero, 9 * one, zero + 2, 4 * one)
     tensor([10.])
     """
+    # Row by row: products of several matrices at once may round by their number.
+    rows = [_wasserstein(*(x[i : i + 1] for x in (mean_a, cov_a, mean_b, cov_b)), eps=eps) for i in range(len(mean_a))]
+    return torch.cat(rows)
+
+
+def _wasserstein(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor, eps: float) -> Tensor:
     dtype = mean_a.dtype
     identity = torch.eye(mean_a.shape[1], dtype=torch.double, device=mean_a.device)
     a, b = (cov.double() + eps * identity for cov in (cov_a, cov_b))

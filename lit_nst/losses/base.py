@@ -166,8 +166,10 @@ class Regulariser(nn.Module):
 
 def _weights(term: Loss | Regulariser) -> list[float]:
     weights = [float(weight) for weight in (term.weight if isinstance(term.weight, list) else [term.weight])]
-    if not weights or not all(math.isfinite(weight) for weight in weights):
-        raise InputError(f"{type(term).__name__}: weight is {term.weight}; give a finite number, or several")
+    if not weights or not all(0 <= weight < math.inf for weight in weights):
+        raise InputError(
+            f"{type(term).__name__}: weight is {term.weight}; give a finite number of at least 0, or several"
+        )
     return weights
 
 

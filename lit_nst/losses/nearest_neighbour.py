@@ -15,9 +15,9 @@ from lit_nst.losses.base import Loss, Weight
 class NearestNeighbourLoss(Loss):
     """Cosine distance to the nearest neighbour, λ·Σₗ λₗ·⟨minⱼ ½‖uᵢ(x) − uⱼ(t)‖²⟩ᵢ with u = (f − ⟨f(t)⟩)/‖f − ⟨f(t)⟩‖.
 
-    ½‖u − v‖² = 1 − cos(u, v), from 0 to 1: of features that have a mean of 0, some point to the side of any
-    direction. To a target of one feature, whose u is 0, it is ½, and 0 at equality. Features are
-    those of single positions, or of patches of them with all their channels. Both
+    ½‖u − v‖² = 1 − cos(u, v), at most 1, since the target's centred features sum to 0 and so
+    some of them have a cosine of at least 0. To a target of one feature, whose u is 0, it is ½, and 0 at
+    equality. Features are those of single positions, or of patches of them with all their channels. Both
     pictures are centred by the target's mean. What it matches is local detail as it is, not its amount: a
     part of the target that is never the nearest has no pull. A blend has all positions of all pictures to
     choose from; a weight only says, above 0, that a picture takes part.

@@ -75,6 +75,11 @@ class Objective(LightningModule):
         data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
         for role in self.roles:
             data.require(role, type(self).__name__)
+        for role in data.sources:
+            if data.has(role) and role not in (*self.roles, *(("truth", "mask") if "target" in self.roles else ())):
+                raise InputError(
+                    f"--data.{role}: {type(self).__name__} has no {role}; it takes {', '.join(self.roles)}"
+                )
         if len(self.degradation) and "target" not in self.roles:
             raise InputError(f"Degrade: {type(self).__name__} has no target to degrade; leave it out")
         check_trainer(self.trainer)

@@ -112,3 +112,14 @@ def test_it_goes_on_after_a_stop(images, tmp_path):
 def test_bad_decay(decay):
     with pytest.raises(InputError, match=r"^Average: decay is .*; give 0 to below 1$"):
         Average(decay)
+
+
+def test_a_stopped_row_keeps_its_best_step(images, tmp_path):
+    class Stop(Callback):
+        def on_train_batch_end(self, trainer, task, *_):
+            if trainer.global_step == 2:
+                task.stopped.fill_(2)
+
+    fit(task := style_transfer(), images, tmp_path, 4, callbacks=[Stop(), Average(0.5, always=True)])
+    assert task.best_loss.isfinite().all()
+    assert not torch.equal(task.best, task.average / (1 - 0.5**4))

@@ -100,10 +100,10 @@ def test_several_weights_are_a_row_each():
     assert height(torch.ones(2, 1, 2, 2), torch.ones(2, 4)).tolist() == [4, 6]
 
 
-@pytest.mark.parametrize("weight", [[], float("nan"), [1.0, float("inf")]])
+@pytest.mark.parametrize("weight", [[], float("nan"), [1.0, float("inf")], -1.0, [1.0, -3.0]])
 def test_weights_are_finite_numbers(weight):
     for make in (lambda: Difference(["a"], weight=weight), lambda: Height(weight=weight)):
-        with pytest.raises(InputError, match=r": weight is .*; give a finite number, or several$"):
+        with pytest.raises(InputError, match=r": weight is .*; give a finite number of at least 0, or several$"):
             make()
 
 

@@ -6,7 +6,7 @@ import torch
 from lit_nst.errors import InputError
 from lit_nst.functional.random import normal
 from lit_nst.losses import WassersteinLoss
-from tests.contracts_loss import LossContract, StyleLossContract
+from tests.contracts_loss import LossContract, StyleLossContract, assert_rounding_is_the_same_in_a_batch
 
 
 class TestWassersteinLoss(StyleLossContract, LossContract):
@@ -65,3 +65,13 @@ def test_a_row_without_finite_features_leaves_the_others_alone():
 def test_bad_eps():
     with pytest.raises(InputError, match=r"^WassersteinLoss: eps is -1; give more than 0$"):
         WassersteinLoss(["x"], eps=-1)
+
+
+def test_a_row_rounds_alone_as_among_others():
+    a = [(normal((4, 24, 16, 16), "a", i).relu() + 0.1).contiguous(memory_format=torch.channels_last) for i in range(2)]
+    loss = WassersteinLoss(["x"])
+
+    def evaluate(own, other):
+        return loss({"x": own}, loss.measure({"x": other}))
+
+    assert_rounding_is_the_same_in_a_batch(evaluate, *a)

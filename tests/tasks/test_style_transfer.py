@@ -298,3 +298,10 @@ def test_second_fit_of_a_task_starts_anew(images, tmp_path):
     fit(task, fewer, tmp_path, 3)
     assert task.best.shape[0] == 2
     assert torch.equal(task.best, fresh.best[::2])
+
+
+def test_a_role_that_the_task_does_not_take_is_refused(tmp_path):
+    content, style = save_pictures(tmp_path, "content", (16, 16)), save_pictures(tmp_path, "style", (16, 16))
+    pictures = Images(content=content, style=style, target=content)
+    with pytest.raises(InputError, match=r"^--data\.target: StyleTransfer has no target; it takes content, style$"):
+        fit(style_transfer(), pictures, tmp_path, 1)
