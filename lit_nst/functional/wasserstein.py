@@ -30,8 +30,8 @@ def wasserstein_normal(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Ten
     tensor([10.])
     """
     # Row by row: products of several matrices at once may round by their number.
-    rows = [_wasserstein(*(x[i : i + 1] for x in (mean_a, cov_a, mean_b, cov_b)), eps=eps) for i in range(len(mean_a))]
-    return torch.cat(rows)
+    parts = zip(mean_a.split(1), cov_a.split(1), mean_b.split(1), cov_b.split(1), strict=True)  # type: ignore[no-untyped-call]
+    return torch.cat([_wasserstein(*part, eps) for part in parts])
 
 
 def _wasserstein(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor, eps: float) -> Tensor:

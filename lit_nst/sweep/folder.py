@@ -1,0 +1,41 @@
+"""Where a sweep lies: the newest folder of the same plan, or a new one."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lit_nst.files import write_atomically
+from lit_nst.sweep.plan import Plan
+
+PLAN, CELLS = "sweep.json", "cells"
+
+
+def open_folder(plan: Plan, logs: Path) -> Path:
+    """``logs/NAME/version_N``, with the plan written down as ``sweep.json``.
+
+    Args:
+        plan: What is to be run.
+        logs: Folder of all runs.
+    """
+    versions = sorted((logs / plan.name).glob("version_*"), key=_number)
+    same = [version for version in versions if _recorded(version) == json.loads(json.dumps(plan.record()))]
+    if same:
+        return same[-1]
+    folder = logs / plan.name / f"version_{_number(versions[-1]) + 1 if versions else 0}"
+    about = {"name": plan.name, "files": [str(path) for path in plan.configs], "page": plan.page}
+    record = {**about, "cells": [cell.name for cell in plan.cells()], "plan": plan.record()}
+    write_atomically(folder / PLAN, json.dumps(record, indent=2, ensure_ascii=False).encode())
+    return folder
+
+
+def _number(version: Path) -> int:
+    found = re.fullmatch(r"version_(\d+)", version.name)
+    return int(found[1]) if found else -1
+
+
+def _recorded(version: Path) -> Any:
+    try:
+        return json.loads((version / PLAN).read_text(encoding="utf-8"))["plan"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
