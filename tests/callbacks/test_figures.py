@@ -121,8 +121,9 @@ def test_run_that_stays_at_the_content(images, judge, tmp_path):
 @pytest.mark.parametrize("make", [style_transfer, texture_synthesis])
 @pytest.mark.parametrize("blend", [None, [1.0, 1.0]])
 def test_comparison_has_a_line_for_every_row(images, judge, tmp_path, make, blend):
-    images.size = (16, 16)
-    fit(task := make(blend=blend), images, tmp_path, 1, callbacks=[Results(judge)])
+    images.size, task = (16, 16), make(blend=blend)
+    images.sources |= {"content": images.sources["content"] if "content" in task.roles else None}
+    fit(task, images, tmp_path, 1, callbacks=[Results(judge)])
     with Image.open(tmp_path / "results" / "comparison.png") as sheet:
         assert sheet.height > 16 * len(task.names)
         assert sheet.width > 16 * (len(task.roles) + 1)
