@@ -52,7 +52,7 @@ def transfer() -> list[str]:
     encoder, quality = read("encoder"), read("time_to_quality")
     search, speed = read("line_search")["objectives"], read("transfer_speed")
     mean, low, high = encoder["lower_than_random"]["share"]
-    times = quality["median_share"]
+    times, missed = quality["median_share"], sum(run["defaults"] is None for run in quality["runs"])
     names = {
         "embedded": "shipped encoder",
         "random": "random weights",
@@ -66,7 +66,8 @@ def transfer() -> list[str]:
         f"(`benchmarks/encoder.py`) | {found}; encoder against random, pair by pair: {-mean:.0%} "
         f"[{-high:.0%}, {-low:.0%}] |",
         f"| wall time to the loss of 500 evaluations of plain L-BFGS from noise, {quality['size']}², "
-        f"{len(quality['runs'])} runs (`benchmarks/time_to_quality.py`) | defaults: {times['defaults']:.2f} of it |",
+        f"{len(quality['runs'])} runs (`benchmarks/time_to_quality.py`) | defaults: median {times['defaults']:.2f} of it; "
+        f"not reached in {missed} runs |",
         *(
             f"| unguarded over safe L-BFGS, loss at {read('line_search')['evaluations']} evaluations, {name} "
             f"(`benchmarks/line_search.py`) | median {one['median_ratio']:.2f}×, "
