@@ -66,8 +66,8 @@ def transfer() -> list[str]:
         f"(`benchmarks/encoder.py`) | {found}; encoder against random, pair by pair: {-mean:.0%} "
         f"[{-high:.0%}, {-low:.0%}] |",
         f"| wall time to the loss of 500 evaluations of plain L-BFGS from noise, {quality['size']}², "
-        f"{len(quality['runs'])} runs (`benchmarks/time_to_quality.py`) | defaults: median {times['defaults']:.2f} of it; "
-        f"not reached in {missed} runs |",
+        f"{len(quality['runs'])} runs (`benchmarks/time_to_quality.py`) | "
+        f"defaults: median {times['defaults']:.2f} of it; not reached in {missed} runs |",
         *(
             f"| unguarded over safe L-BFGS, loss at {read('line_search')['evaluations']} evaluations, {name} "
             f"(`benchmarks/line_search.py`) | median {one['median_ratio']:.2f}×, "
