@@ -64,9 +64,7 @@ class Results(Callback):
             return
         names = _free(task.names)
         figures = row_figures(names, found, self._pictures, self.judge)
-        figures = [
-            {"name": row["name"], **own, **row} for own, row in zip(_problems(trainer, task), figures, strict=True)
-        ]
+        figures = [{"name": row["name"], **own, **row} for own, row in zip(_problems(task), figures, strict=True)]
         self._write_images(folder / "results", names, found, figures)
         self._write_latents(folder / "results", task, names, found["w"])
         record = {
@@ -156,15 +154,11 @@ def _own(task: Any) -> dict[str, Tensor]:
     return own
 
 
-def _problems(trainer: Trainer, task: Any) -> list[dict[str, Any]]:
+def _problems(task: Any) -> list[dict[str, Any]]:
     """What each row is: its pictures, weights and start."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    names = {role: data.names(role) for role in task.roles}
-    if task.blend is not None:
-        names["style"] = ["-".join(names["style"])]
     return [
         {
-            "images": {role: names[role][index] for role, index in task.grid[row].images.items()},
+            "images": {role: task.role_names[role][index] for role, index in task.grid[row].images.items()},
             "weights": {term: task.grid.weight(row, term) for term in task.grid.weights},
             "restart": task.grid[row].restart,
         }

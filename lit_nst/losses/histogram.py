@@ -1,15 +1,11 @@
 """Distance of the distributions of every channel."""
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from lit_nst.functional.quantiles import resample, wasserstein_1d
-from lit_nst.losses.base import Loss
+from lit_nst.losses.quantile import QuantileLoss
 
 
-class HistogramLoss(Loss):
+class HistogramLoss(QuantileLoss):
     """Match of histograms, channel by channel, λ·Σₗ λₗ·⟨(f(x)₍ᵢ₎ − f(t)₍ᵢ₎)²⟩ over channels and quantiles i.
 
     The prediction's sorted values are drawn to the target's. A target with another number of positions is
@@ -34,15 +30,3 @@ class HistogramLoss(Loss):
     def statistics(self, feature: Tensor) -> Tensor:
         """Sorted values of each channel, B×C×H·W."""
         return feature.flatten(2).sort(-1).values
-
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Mean squared difference of quantiles, B values."""
-        return wasserstein_1d(a, b)
-
-    def align(self, parts: Sequence[Tensor], like: Tensor) -> Tensor:
-        """The quantiles of all pictures, as many as the result has."""
-        return torch.cat([resample(part, like.shape[-1]) for part in parts])
-
-    def _mix(self, parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-        longest = max(part.shape[-1] for part in parts)
-        return super()._mix([resample(part, longest) for part in parts], shares)

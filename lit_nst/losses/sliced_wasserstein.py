@@ -1,17 +1,15 @@
 """Distance of the distributions of features along random directions."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from lit_nst.errors import InputError
-from lit_nst.functional.quantiles import resample, wasserstein_1d
 from lit_nst.functional.random import normal
-from lit_nst.losses.base import Loss, Weight
+from lit_nst.losses.base import Weight
+from lit_nst.losses.quantile import QuantileLoss
 
 
-class SlicedWassersteinLoss(Loss):
+class SlicedWassersteinLoss(QuantileLoss):
     """Sliced W², λ·Σₗ λₗ·⟨(⟨θ, f(x)⟩₍ᵢ₎ − ⟨θ, f(t)⟩₍ᵢ₎)²⟩ over unit directions θ and quantiles i.
 
     Every direction projects the features of a picture to as many numbers as it has positions, which are
@@ -56,15 +54,3 @@ class SlicedWassersteinLoss(Loss):
         drawn = normal((self.directions, channels), self.seed, "directions", channels, device=feature.device)
         unit = (drawn / drawn.norm(dim=1, keepdim=True)).to(feature)
         return torch.matmul(unit, feature.flatten(2)).sort(-1).values
-
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Mean squared difference of quantiles, B values."""
-        return wasserstein_1d(a, b)
-
-    def align(self, parts: Sequence[Tensor], like: Tensor) -> Tensor:
-        """The quantiles of all pictures, as many as the result has."""
-        return torch.cat([resample(part, like.shape[-1]) for part in parts])
-
-    def _mix(self, parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-        longest = max(part.shape[-1] for part in parts)
-        return super()._mix([resample(part, longest) for part in parts], shares)

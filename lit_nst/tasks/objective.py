@@ -100,7 +100,7 @@ class Objective(LightningModule):
 
     def _make_grid(self, data: Images) -> None:
         counts = {role: data.count(role) for role in self.roles}
-        names = {role: data.names(role) for role in self.roles}
+        self.role_names = names = {role: data.names(role) for role in self.roles}
         if self.blend is not None:
             check_blend(self.blend, counts["style"])
             counts["style"], names["style"] = 1, ["-".join(names["style"])]
