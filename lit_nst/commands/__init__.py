@@ -1,0 +1,1 @@
+"""Commands beside ``fit``: one module each, with ``main(args)``."""
