@@ -17,11 +17,13 @@ class Generator(nn.Module):
         scale: Standard deviation of one coordinate of ``w``: the unit of step sizes and distances.
         digest: SHA-256 of the weights' file; None without one.
         clamps: Whether ``project`` changes anything.
+        phases: Number of the spaces, each wider than the last, that a search passes through.
     """
 
     resolution: int | None = None
     digest: str | None = None
     clamps: bool = False
+    phases: int = 1
     center: Tensor
     scale: Tensor
 
@@ -32,6 +34,25 @@ class Generator(nn.Module):
     def standardize(self, w: Tensor) -> Tensor:
         """(w − w̄)/σ."""
         return (w - self.center) / self.scale
+
+    def tie(self, x: Tensor, phase: int) -> Tensor:
+        """The mean of a gradient over the coordinates of ``w`` that are one in a phase, in each of them.
+
+        The mean, not the sum: what an optimiser has learnt of its size still holds in the next phase.
+        """
+        return x
+
+    def sample(self, count: int, seed: int) -> Tensor:
+        """Random rows of ``w`` as the generator knows them.
+
+        Raises:
+            InputError: The generator has none.
+        """
+        raise InputError(f"{type(self).__name__} has no samples; leave search.candidates at 0")
+
+    def penalty(self, w: Tensor) -> Tensor | None:
+        """A term of the generator's own, one value per row; None for most."""
+        return None
 
     def encode(self, image: Tensor) -> Tensor:
         """B×3×H×W in [0, 1] → the ``w`` that makes it.
@@ -47,6 +68,10 @@ class Generator(nn.Module):
 
     def latent(self, w: Tensor) -> Tensor | None:
         """The latents that the results keep, B×…; None when ``w`` is the image itself."""
+        return None
+
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the weights themselves, the same in every file format; None without weights."""
         return None
 
     def forward(self, w: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from lit_nst.files import sha256
 from lit_nst.generators import StyleGAN2
 from lit_nst.generators.stylegan2.checkpoint import FORMAT, write
 from lit_nst.generators.stylegan2.network import Architecture
+from lit_nst.tasks.frozen import freeze
 from tests.conftest import TINY, tiny_state
 from tests.contracts_generator import GeneratorContract
 
@@ -153,15 +154,125 @@ class TestErrors:
         self.check(tmp_path / "part.safetensors", "part.safetensors", "synthesis.b8.conv0.weight")
 
 
-@pytest.mark.parametrize("prior", ["isotropic", "whitened"])
-def test_a_sample_is_at_distance_one_from_the_mean(tiny_generator, prior):
-    net = StyleGAN2(str(tiny_generator), samples=20_000, prior=prior)
-    w = net.mapping(torch.randn(5_000, 8, generator=torch.Generator().manual_seed(6)))
-    assert net.standardize(w).square().mean() == pytest.approx(1.0, rel=0.05)
+class TestZ(GeneratorContract):
+    @pytest.fixture
+    def generator(self, tiny_generator):
+        return StyleGAN2(str(tiny_generator), space="z", samples=500)
+
+    def test_z_goes_through_the_mapping_network(self, generator):
+        z = self.rows(generator)
+        assert (z.shape, float(generator.scale)) == ((2, 8), 1.0)
+        assert torch.equal(generator.latent(z), generator.mapping(z))
 
 
-def test_whitened_coordinates_are_uncorrelated(tiny_generator):
+class TestPerChannel(GeneratorContract):
+    @pytest.fixture
+    def generator(self, tiny_generator):
+        return StyleGAN2(str(tiny_generator), space="w++", samples=500)
+
+    def test_equal_latents_are_those_of_w_plus(self, generator):
+        w = self.rows(generator)
+        assert w.shape == (2, 60, 8)
+        assert generator.architecture.fans == (8, 8, 8, 8, 8, 8, 6, 6)
+        rows = torch.randn(2, generator.num_ws, 8)
+        torch.testing.assert_close(generator.synthesis(rows[:, generator.spaces.group]), generator.synthesis(rows))
+
+
+class TestOptimizedNoise(GeneratorContract):
+    @pytest.fixture
+    def generator(self, tiny_generator):
+        return StyleGAN2(str(tiny_generator), space="w", noise="optimized", samples=500)
+
+    def test_standardize_is_zero_at_the_centre_and_in_units_of_the_scale(self, generator):
+        row = generator.center[None]
+        assert (generator.standardize(row) == 0).all()
+        torch.testing.assert_close(generator.standardize(row + 2 * generator.scale), torch.full((1, 8), 2.0))
+
+    def test_starts_from_the_stored_maps(self, generator, tiny_generator):
+        stored = StyleGAN2(str(tiny_generator), space="w", samples=500)
+        own = generator.maps(generator.center[None])
+        assert [tuple(x.shape) for x in own] == [(1, 1, side, side) for side in (4, 8, 8, 16, 16)]
+        for x, layer in zip(own, generator._noisy(), strict=True):
+            centered = layer.noise_const - layer.noise_const.mean()
+            torch.testing.assert_close(x[0, 0], centered / centered.square().mean().sqrt(), rtol=1e-4, atol=1e-5)
+        image = stored.synthesis(stored.latent(stored.center[None]), own) * 0.5 + 0.5
+        assert torch.equal(generator(generator.center[None]), image)
+
+    def test_project_normalises_the_maps_and_leaves_the_latent(self, generator):
+        w = generator.project(self.rows(generator) * 3 + 1)
+        assert torch.equal(generator.standardize(w), generator.standardize(self.rows(generator) * 3 + 1))
+        for x in generator.maps(w):
+            torch.testing.assert_close(x.mean((1, 2, 3)), torch.zeros(2), rtol=0, atol=1e-5)
+            torch.testing.assert_close(x.square().mean((1, 2, 3)), torch.ones(2), rtol=1e-4, atol=1e-4)
+
+    def test_penalty_of_a_picture_in_the_noise_is_large(self, generator):
+        noisy = generator.project(self.rows(generator, 64))
+        maps = [torch.ones(1, 1, len(m.noise_const), len(m.noise_const)) for m in generator._noisy()]
+        smooth = torch.cat([torch.zeros(1, 8), *(x.flatten(1) * generator.scale for x in maps)], 1)
+        # For white noise each of the 2 products of an h×h map has the variance 1/h².
+        expected = 1e5 * sum(2 / side**2 for side in (4, 8, 8, 16, 16))
+        assert generator.penalty(smooth).item() == pytest.approx(1e5 * 2 * 7)
+        assert generator.penalty(noisy).mean() > expected / 2
+        assert generator.penalty(noisy).mean() < 0.1 * generator.penalty(smooth)
+
+
+def test_gradient_is_shared_by_what_is_one_coordinate(tiny_generator):
+    net = StyleGAN2(str(tiny_generator), space=["w", "w+", "w++"], samples=50)
+    assert net.phases == 3
+    gradient = torch.randn(2, 60, 8)
+    assert net.tie(gradient, 2) is gradient
+    torch.testing.assert_close(net.tie(gradient, 0), gradient.mean(1, keepdim=True).expand_as(gradient))
+    rows = net.tie(gradient, 1)
+    # conv1 of b4; its ToRGB and conv0 of b8; conv1; ToRGB and conv0 of b16; conv1; ToRGB.
+    for first, last in ((0, 8), (8, 24), (24, 32), (32, 48), (48, 54), (54, 60)):
+        torch.testing.assert_close(rows[:, first], gradient[:, first:last].mean(1))
+        assert (rows[:, first:last] == rows[:, first : first + 1]).all()
+
+
+@pytest.mark.parametrize("space", ["x", [], ["w+", "w"], ["w", "w"], ["z", "w"]])
+def test_spaces_must_be_known_and_widen(tiny_generator, space):
+    with pytest.raises(InputError, match=r"^generator\.space is .*w, w\+, w\+\+"):
+        StyleGAN2(str(tiny_generator), space=space, samples=10)
+
+
+def test_noise_is_optimised_in_one_space_only(tiny_generator):
+    with pytest.raises(InputError, match="noise is optimized"):
+        StyleGAN2(str(tiny_generator), space=["w", "w+"], noise="optimized", samples=10)
+
+
+def test_samples_are_keyed_and_lie_in_w(tiny_generator):
+    net = StyleGAN2(str(tiny_generator), samples=10)
+    few, many = net.sample(2, 3), net.sample(5, 3)
+    assert many.shape == (5, 6, 8)
+    assert torch.equal(few, many[:2])
+    assert not torch.equal(few, net.sample(2, 4))
+    assert (many == many[:, :1]).all()
+    assert many[:, 0].std() > 0.3 * net.scale
+    assert StyleGAN2(str(tiny_generator), space="w", noise="optimized", samples=10).sample(3, 3).shape == (3, 8 + 656)
+
+
+def test_digest_of_the_weights_outlives_the_format(tiny_generator, tmp_path):
+    net = StyleGAN2(str(tiny_generator), samples=10)
+    net.save(tmp_path / "same.pt")
+    again = StyleGAN2(str(tmp_path / "same.pt"), samples=10)
+    assert again.digest != net.digest
+    assert again.weights_digest() == net.weights_digest()
+    with torch.no_grad():
+        again.mapping.w_avg[0] += 1
+    assert again.weights_digest() != net.weights_digest()
+
+
+def test_a_frozen_network_is_saved_whole(tiny_generator, tmp_path):
+    net = StyleGAN2(str(tiny_generator), samples=10)
+    digest = net.weights_digest()
+    assert not freeze(net).state_dict()
+    assert net.weights_digest() == digest
+    net.save(tmp_path / "frozen.safetensors")
+    assert StyleGAN2(str(tmp_path / "frozen.safetensors"), samples=10).weights_digest() == digest
+
+
+def test_prior_is_of_the_samples(tiny_generator):
     net = StyleGAN2(str(tiny_generator), samples=20_000, prior="whitened")
-    w = net.mapping(torch.randn(20_000, 8, generator=torch.Generator().manual_seed(6)))[:, 0]
-    covariance = torch.cov(net.standardize(w).T)
-    torch.testing.assert_close(covariance, torch.eye(8), rtol=0, atol=0.1)
+    w = net.mapping(torch.randn(20_000, 8, generator=torch.Generator().manual_seed(6)))
+    assert net.standardize(w).square().mean() == pytest.approx(1.0, rel=0.05)
+    torch.testing.assert_close(torch.cov(net.standardize(w[:, 0]).T), torch.eye(8), rtol=0, atol=0.1)

@@ -1,5 +1,7 @@
 """StyleGAN2 as a generator of the project."""
 
+import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,16 +12,18 @@ from torch import Tensor
 
 from lit_nst.errors import InputError
 from lit_nst.files import sha256
+from lit_nst.functional.random import generator as keyed
 from lit_nst.generators.base import Generator
 from lit_nst.generators.stylegan2.checkpoint import read, resolve, write
-from lit_nst.generators.stylegan2.layers import linear
+from lit_nst.generators.stylegan2.layers import SynthesisLayer
 from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesis
-
-FLOOR = 1e-3
+from lit_nst.generators.stylegan2.noise_maps import autocorrelation, normalized
+from lit_nst.generators.stylegan2.prior import Kind, Prior
+from lit_nst.generators.stylegan2.spaces import Spaces
 
 
 class StyleGAN2(Generator):
-    """StyleGAN2 (Karras et al. 2020): ``w`` is a latent of W or W+.
+    """StyleGAN2 (Karras et al. 2020): ``w`` is a latent.
 
     The frozen networks have NVlabs' parameter names and arithmetic (skip architecture), without
     compiled operations. w̄ and σ, the centre and the unit of a search, are the mean and the standard
@@ -27,27 +31,33 @@ class StyleGAN2(Generator):
     which takes the norm of the whole deviation instead: √w_dim times larger.
 
     Args:
-        weights: ``"embedded"`` (the shipped portraits, 64×64) or a ``.safetensors`` file.
-        space: ``"w"``: one latent for all layers; ``"w+"``: one per layer.
-        noise: ``"const"``: the stored noise maps; ``"none"``: no noise.
-        prior: What the latent distance measures: ``"isotropic"``, |w − w̄|²/σ², or ``"whitened"``,
-            (w − w̄)ᵀ·Σ⁻¹·(w − w̄), which also knows in which directions the samples spread. Either is
-            divided by the number of coordinates, so that a sample is at distance 1.
-        samples: Number of samples behind w̄, σ and Σ.
+        weights: ``"embedded"`` (the shipped portraits, 64×64), or a file: NVlabs' ``.pkl``, rosinality's ``.pt``, or
+            the project's own ``.safetensors``. Nothing in it is executed.
+        space: ``"z"``; ``"w"``: one latent for all layers; ``"w+"``: one per layer; ``"w++"``: one per input channel
+            of each convolution; or several of the last three, which a search passes through in that order.
+        noise: ``"const"``: the stored noise maps; ``"none"``: no noise; ``"optimized"``: noise maps are part of
+            ``w``, of mean 0 and variance 1 each, from the stored ones on. NVlabs' projector does so; it hides in
+            them what the latent does not explain.
+        prior: What the latent distance measures: ``"isotropic"``, |w − w̄|²/σ², ``"standardized"``, with
+            the σ of each coordinate, or ``"whitened"``, with their covariance, or ``"pn"``, the same after undoing the
+            last leaky ReLU. Each is divided by the number of coordinates, so that a sample is at distance 1. In Z
+            it is |z|².
+        noise_weight: Factor of the noise maps' autocorrelation, where they are optimised.
+        samples: Number of samples behind w̄, σ and the prior.
         seed: Seed of these samples.
 
     Raises:
-        InputError: The file is missing, damaged or of another kind.
+        InputError: The file is missing, damaged or of another kind; an unknown space or prior; noise that is
+            optimised in a space other than ``w`` and ``w+``.
     """
-
-    whitening: Tensor
 
     def __init__(
         self,
         weights: str = "embedded",
-        space: Literal["w", "w+"] = "w+",
-        noise: Literal["const", "none"] = "const",
-        prior: Literal["isotropic", "whitened"] = "isotropic",
+        space: str | list[str] = "w+",
+        noise: Literal["const", "none", "optimized"] = "const",
+        prior: Kind = "isotropic",
+        noise_weight: float = 1e5,
         samples: int = 10_000,
         seed: int = 123,
     ) -> None:
@@ -55,7 +65,9 @@ class StyleGAN2(Generator):
         path = resolve(weights)
         self.architecture, state = read(path)
         self.digest = sha256(path)
-        self.space, self.noise, self.prior = space, noise, prior
+        self.spaces, self.noise, self.noise_weight = Spaces(space, self.architecture), noise, noise_weight
+        if noise == "optimized" and self.spaces.names not in (["w"], ["w+"]):
+            raise InputError(f"generator.noise is optimized, but generator.space is {space}; give w or w+")
         self.mapping, self.synthesis = Mapping(self.architecture), Synthesis(self.architecture)
         try:
             self.load_state_dict(state)
@@ -63,10 +75,15 @@ class StyleGAN2(Generator):
             raise InputError(f"{path}: {' '.join(str(error).split())}") from None
         self.eval().requires_grad_(False)
         self.synthesis.precompute()
-        center, scale, whitening = self._statistics(samples, seed)
-        self.register_buffer("center", center, persistent=False)
-        self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("whitening", whitening, persistent=False)
+        self.prior = Prior(self._samples(samples, seed), prior)
+        in_z = self.spaces.last == "z"
+        center = torch.zeros(self.architecture.z_dim) if in_z else self.prior.center
+        scale = torch.ones([]) if in_z else self.prior.scale
+        if noise == "optimized":
+            maps = normalized([layer.noise_const[None, None] for layer in self._noisy()])
+            center = self._joined(center.expand(1, *self.spaces.shape), maps, scale)[0]
+        self.register_buffer("center", center.clone(), persistent=False)
+        self.register_buffer("scale", scale.clone(), persistent=False)
 
     @classmethod
     def load(cls, weights: str | Path) -> "StyleGAN2":
@@ -74,8 +91,8 @@ class StyleGAN2(Generator):
         return cls(str(weights))
 
     def save(self, path: str | Path, half: bool = False) -> None:
-        """Writes the networks as safetensors; ``half`` stores float16."""
-        write(Path(path), self.architecture, dict(self.state_dict()), half)
+        """Writes the networks, by the suffix: ``.safetensors`` (in float16 by ``half``), or rosinality's ``.pt``."""
+        write(Path(path), self.architecture, self._state(), half)
 
     @property
     def resolution(self) -> int:  # type: ignore[override]
@@ -92,37 +109,109 @@ class StyleGAN2(Generator):
         """The mean latent that the file stores, for truncation; w_dim."""
         return self.mapping.w_avg
 
+    @property
+    def phases(self) -> int:  # type: ignore[override]
+        """Number of the spaces that a search passes through."""
+        return len(self.spaces.names)
+
+    @property
+    def clamps(self) -> bool:  # type: ignore[override]
+        """Whether ``project`` normalises noise maps."""
+        return self.noise == "optimized"
+
     def shape(self, image: Sequence[int]) -> torch.Size:
-        """(w_dim,) in W, (num_ws, w_dim) in W+."""
-        w_dim = self.architecture.w_dim
-        return torch.Size((w_dim,) if self.space == "w" else (self.num_ws, w_dim))
+        """That of the last space; one vector, latent and noise maps, where the noise is optimised."""
+        return torch.Size(self.center.shape if self.noise == "optimized" else self.spaces.shape)
+
+    def tie(self, x: Tensor, phase: int) -> Tensor:
+        """The mean over what is one coordinate in the space of a phase."""
+        return self.spaces.tie(x, phase)
+
+    def sample(self, count: int, seed: int) -> Tensor:
+        """Random rows of ``w``, as the mapping network makes them; with the stored noise."""
+        z = torch.stack([torch.randn(self.architecture.z_dim, generator=keyed(seed, "z", i)) for i in range(count)])
+        z = z.to(self.center.device)
+        if self.spaces.last == "z":
+            return z
+        w: Tensor = self.mapping(z)[:, 0]
+        w = w if self.spaces.last == "w" else w.unsqueeze(1).expand(-1, *self.spaces.shape)
+        if self.noise == "optimized":
+            _, maps = self._split(self.center[None])
+            return self._joined(w, [x.expand(count, -1, -1, -1) for x in maps], self.scale)
+        return w
 
     def standardize(self, w: Tensor) -> Tensor:
-        """(w − w̄)/σ, or Σ^(-1/2)·(w − w̄) where the prior is whitened."""
-        if self.prior == "isotropic":
-            return super().standardize(w)
-        return linear(w - self.center, self.whitening)
+        """Coordinates whose mean square is 1 over the generator's samples; noise maps are left out."""
+        w, _ = self._split(w)
+        return w if self.spaces.last == "z" else self.prior(w)
+
+    def project(self, w: Tensor) -> Tensor:
+        """Normalises the noise maps, where they are optimised."""
+        if self.noise != "optimized":
+            return w
+        latent, maps = self._split(w)
+        return self._joined(latent, normalized(maps), self.scale)
+
+    def penalty(self, w: Tensor) -> Tensor | None:
+        """The weighted autocorrelation of the noise maps, where they are optimised."""
+        return self.noise_weight * autocorrelation(self._split(w)[1]) if self.noise == "optimized" else None
 
     def latent(self, w: Tensor) -> Tensor:
-        """A batch of W or W+ → B×num_ws×w_dim."""
-        return w.unsqueeze(1).expand(-1, self.num_ws, -1) if w.dim() == 2 else w
+        """Rows of ``w`` → B×num_ws×w_dim, in W++ B×Σfans×w_dim."""
+        latent, _ = self._split(w)
+        return self.mapping(latent) if self.spaces.last == "z" else self.spaces.latent(latent)
+
+    def maps(self, w: Tensor) -> list[Tensor]:
+        """The optimised noise maps, B×1×h×h each; none where they are not."""
+        return self._split(w)[1]
+
+    def weights_digest(self) -> str:
+        """SHA-256 of names and float32 values, the same in every file format."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self._state().items()):
+            digest.update(f"{name}{tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def forward(self, w: Tensor) -> Tensor:
-        """B×w_dim or B×num_ws×w_dim → B×3×resolution×resolution, about [0, 1]."""
-        image: Tensor = self.synthesis(self.latent(w), self.noise == "const")
+        """Rows of ``w`` → B×3×resolution×resolution, about [0, 1]."""
+        noise = self.maps(w) if self.noise == "optimized" else self.noise == "const"
+        image: Tensor = self.synthesis(self.latent(w), noise)
         return image * 0.5 + 0.5
 
+    def _state(self) -> dict[str, Tensor]:
+        """All that a file holds, also of a network that a task has frozen, whose ``state_dict`` is empty."""
+        found: dict[str, Tensor] = {}
+        for path, module in self.named_modules():
+            prefix, passing = f"{path}." if path else "", module._non_persistent_buffers_set
+            for name, value in (*module._parameters.items(), *module._buffers.items()):
+                if value is not None and name not in passing:
+                    found[prefix + name] = value.detach()
+        return found
+
+    def _noisy(self) -> list[SynthesisLayer]:
+        return [layer for layer in self.synthesis.modules() if isinstance(layer, SynthesisLayer)]
+
+    def _split(self, w: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """A row of ``w`` → its latent and its noise maps."""
+        if self.noise != "optimized":
+            return w, []
+        sides = [len(layer.noise_const) for layer in self._noisy()]
+        latent, *maps = torch.split(w, [math.prod(self.spaces.shape), *(side * side for side in sides)], 1)
+        # Noise has the standard deviation 1, stored in units of the scale as all steps are.
+        shaped = [x.reshape(-1, 1, side, side) / self.scale for x, side in zip(maps, sides, strict=True)]
+        return latent.reshape(-1, *self.spaces.shape), shaped
+
+    @staticmethod
+    def _joined(latent: Tensor, maps: Sequence[Tensor], scale: Tensor) -> Tensor:
+        return torch.cat([latent.flatten(1), *(x.flatten(1) * scale for x in maps)], 1)
+
     @torch.no_grad()
-    def _statistics(self, samples: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _samples(self, count: int, seed: int) -> Tensor:
         # NumPy's legacy stream is promised to stay the same, torch's is not.
-        z = np.random.RandomState(seed).randn(samples, self.architecture.z_dim).astype(np.float32)
-        w = self.mapping(torch.from_numpy(z))[:, 0].double()
-        center = w.mean(0)
-        scale = (w - center).square().mean().sqrt()
-        variance, axes = torch.linalg.eigh((w - center).T @ (w - center) / samples)
-        # Directions in which the samples hardly spread would otherwise outweigh all others.
-        whitening = axes.T / (variance + FLOOR * scale.square()).sqrt()[:, None]
-        return center.float(), scale.float(), whitening.float()
+        z = np.random.RandomState(seed).randn(count, self.architecture.z_dim).astype(np.float32)
+        w: Tensor = self.mapping(torch.from_numpy(z))
+        return w[:, 0]
 
 
 __all__ = ["Architecture", "StyleGAN2"]

@@ -71,11 +71,12 @@ class FullyConnected(nn.Module):
         self.scaled_weight, self.scaled_bias = (value.detach() for value in self.scaled())
 
     def forward(self, x: Tensor) -> Tensor:
-        """B×in → B×out."""
-        if self.scaled_weight is None or self.scaled_bias is None:
-            x = linear(x, *self.scaled())
-        else:
-            x = linear(x, self.scaled_weight, self.scaled_bias)
+        """B×in → B×out; or B×out×in, an input for each output → B×out."""
+        known = self.scaled_weight is not None and self.scaled_bias is not None
+        weight, bias = (self.scaled_weight, self.scaled_bias) if known else self.scaled()
+        assert weight is not None
+        assert bias is not None
+        x = linear(x, weight, bias) if x.dim() == 2 else ((x * weight).sum(-1) + bias).to(x.dtype)
         return F.leaky_relu(x, 0.2) * GAIN if self.activate else x
 
 
@@ -114,8 +115,17 @@ class SynthesisLayer(nn.Module):
         self.noisy = bool(self.noise_strength != 0)
         self.affine.precompute()
 
-    def forward(self, x: Tensor, w: Tensor, noise: bool = True) -> Tensor:
-        """B×in×h×h and B×w_dim → B×out×(h·up)×(h·up)."""
+    def forward(self, x: Tensor, w: Tensor, noise: bool | Tensor = True) -> Tensor:
+        """Features, latents, noise → features.
+
+        Args:
+            x: B×in×h×h.
+            w: B×w_dim, or B×in×w_dim: a latent for each input channel.
+            noise: The stored map, none, or maps of B×1×(h·up)×(h·up).
+
+        Returns:
+            B×out×(h·up)×(h·up).
+        """
         style = self.affine(w)
         energy = self.weight.double().square().sum((2, 3)) if self.weight_energy is None else self.weight_energy
         demodulation = (linear(style.square(), energy) + 1e-8).rsqrt() * GAIN
@@ -129,8 +139,8 @@ class SynthesisLayer(nn.Module):
             x = F.conv2d(x, self.weight, padding=1)
         # The leaky ReLU is positively homogeneous: its gain √2 is folded into what comes before it.
         shift = (GAIN * self.bias)[:, None, None]
-        if noise and self.noisy:
-            shift = shift + GAIN * self.noise_strength * self.noise_const
+        if noise is not False and self.noisy:
+            shift = shift + GAIN * self.noise_strength * (self.noise_const if noise is True else noise)
         x = x * demodulation[:, :, None, None].to(x.dtype)
         x += shift.to(x.dtype)
         x = F.leaky_relu_(x, 0.2)
@@ -154,7 +164,7 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(3))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """B×in×h×h and B×w_dim → B×3×h×h."""
+        """B×in×h×h and B×w_dim (or B×in×w_dim) → B×3×h×h."""
         style = self.affine(w) / math.sqrt(self.weight.shape[1])
         x = (x * style[:, :, None, None].to(x.dtype)).permute(0, 2, 3, 1)
         x = F.linear(x, self.weight.flatten(1).to(x.dtype), self.bias.to(x.dtype)).permute(0, 3, 1, 2)

@@ -1,6 +1,8 @@
 """StyleGAN2's two networks: ``mapping`` z → w and ``synthesis`` w → image (skip architecture)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +40,18 @@ class Architecture:
     def num_ws(self) -> int:
         """Rows of W+: one per convolution and one for the last ToRGB."""
         return 2 * len(self.channels)
+
+    @property
+    def fans(self) -> tuple[int, ...]:
+        """Input channels of each modulated convolution: conv1 and ToRGB of b4, conv0, conv1 and ToRGB of the others."""
+        blocks = zip(self.channels[:-1], self.channels[1:], strict=True)
+        first = self.channels[0]
+        return (first, first, *(fan for before, own in blocks for fan in (before, own, own)))
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Row of W+ that each of these takes; a ToRGB shares its row with the next conv0."""
+        return (0, 1, *(2 * block + i for block in range(1, len(self.channels)) for i in (-1, 0, 1)))
 
 
 class Mapping(nn.Module):
@@ -103,14 +117,17 @@ class Block(nn.Module):
         self.torgb = ToRGB(fan_out, w_dim, conv_clamp)
         self.register_buffer("resample_filter", fir_kernel())
 
-    def forward(self, x: Tensor | None, image: Tensor | None, ws: list[Tensor], noise: bool) -> tuple[Tensor, Tensor]:
-        """Features and image of the block before, this block's rows of w → features and image."""
+    def forward(
+        self, x: Tensor | None, image: Tensor | None, ws: Iterator[Tensor], noises: Iterator[bool | Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Features and image of the block before, latents and noise of the layers to come → features and image."""
         if x is None:
-            x = self.const.expand(len(ws[0]), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+            w = next(ws)
+            x = self.const.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         else:
-            x = self.conv0(x, ws.pop(0), noise)
-        x = self.conv1(x, ws.pop(0), noise)
-        rgb: Tensor = self.torgb(x, ws.pop(0))
+            x, w = self.conv0(x, next(ws), next(noises)), next(ws)
+        x = self.conv1(x, w, next(noises))
+        rgb: Tensor = self.torgb(x, next(ws))
         if image is not None:
             kernel = (4 * self.resample_filter).to(image.dtype).expand(3, 1, 4, 4)
             rgb = rgb + F.conv_transpose2d(image, kernel, stride=2, padding=1, groups=3)
@@ -128,16 +145,18 @@ class Synthesis(nn.Module):
         super().__init__()
         a = architecture
         self.resolutions = [4 * 2**i for i in range(len(a.channels))]
+        self.fans, self.rows = a.fans, a.rows
         fans = (0, *a.channels[:-1])
         for resolution, fan_in, fan_out in zip(self.resolutions, fans, a.channels, strict=True):
             self.add_module(f"b{resolution}", Block(fan_in, fan_out, a.w_dim, resolution, a.conv_clamp))
 
-    def forward(self, w: Tensor, noise: bool = True, resolution: int | None = None) -> Tensor:
+    def forward(self, w: Tensor, noise: bool | Sequence[Tensor] = True, resolution: int | None = None) -> Tensor:
         """Draws images.
 
         Args:
-            w: Latents, B×num_ws×w_dim.
-            noise: Add the stored noise maps (NVlabs' ``noise_mode='const'``) or none.
+            w: Latents, B×num_ws×w_dim; or B×Σfans×w_dim, one for each input channel of each convolution.
+            noise: Add the stored noise maps (NVlabs' ``noise_mode='const'``), none, or these, B×1×h×h for each 3×3
+                convolution.
             resolution: Stop after this block; None: the last one.
 
         Returns:
@@ -145,11 +164,11 @@ class Synthesis(nn.Module):
         """
         x: Tensor | None = None
         image: Tensor | None = None
-        rows = list(w.unbind(1))
+        per_channel = w.shape[1] == sum(self.fans)
+        rows = iter(torch.split(w, list(self.fans), 1) if per_channel else [w[:, row] for row in self.rows])
+        noises = repeat(noise) if isinstance(noise, bool) else iter(noise)
         for side in self.resolutions:
-            first = side == 4
-            start = 0 if first else 2 * self.resolutions.index(side) - 1
-            x, image = self.get_submodule(f"b{side}")(x, image, rows[start : start + (2 if first else 3)], noise)
+            x, image = self.get_submodule(f"b{side}")(x, image, rows, noises)
             if side == resolution:
                 break
         assert image is not None
