@@ -1,6 +1,5 @@
 """What every degradation must do; each one's test class inherits it."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -8,18 +7,10 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
-from lit_nst.degradations import JPEG, Degradation, Downsample, GaussianBlur, Grayscale, Mask, Noise
+from lit_nst.degradations import Degradation
 from lit_nst.functional.random import generator
 
 ROWS = [3, 7]
-EVERY: list[Callable[[], Degradation]] = [
-    lambda: Downsample(factor=2),
-    lambda: GaussianBlur(sigma=0.7),
-    lambda: Grayscale(),
-    lambda: JPEG(quality=30),
-    lambda: Mask(box=[0.25, 0.25, 0.75, 0.5]),
-    lambda: Noise(sigma=0.05, photons=50.0, drop=0.1),
-]
 
 
 def images(count: int = 2, height: int = 16, width: int = 24, key: int = 0) -> Tensor:
@@ -123,10 +114,11 @@ class DegradationContract:
     def test_random_numbers_are_keyed_by_row_and_seed(self, operator: Degradation) -> None:
         if not self.random:
             pytest.skip("no random numbers per row")
-        x = images(1)
-        first = operator.observe(x, [0])
-        assert not torch.equal(operator.observe(x, [1]), first)
-        assert not torch.equal(self.kind(**{**self.options, "seed": 99}).observe(x, [0]), first)
+        # A draw out of few may be the same for two rows, not for twelve.
+        x, rows = images(1).expand(12, -1, -1, -1), range(12)
+        first = operator.observe(x, rows)
+        assert not torch.equal(operator.observe(x, range(12, 24)), first)
+        assert not torch.equal(self.kind(**{**self.options, "seed": 99}).observe(x, rows), first)
 
     def test_moves_and_keeps_nothing_in_the_checkpoint(self, operator: Degradation) -> None:
         x = images()
@@ -168,17 +160,6 @@ class DegradationContract:
         x = images(1, 8, 8).double().requires_grad_()
         assert torch.autograd.gradcheck(operator, (x,), fast_mode=True)
 
-    @pytest.mark.parametrize("make", EVERY, ids=lambda make: type(make()).__name__)
-    def test_composes(self, operator: Degradation, make: Callable[[], Degradation]) -> None:
-        for chain in (nn.Sequential(operator, make()), nn.Sequential(make(), self.kind(**self.options))):
-            x = images().requires_grad_()
-            y = chain(x)
-            y.sum().backward()
-            assert x.grad is not None
-            assert x.grad.isfinite().all()
-            assert x.grad.any()
-            assert observe_all(chain, images(), ROWS).shape == y.shape
-
     def test_built_from_a_config(self, operator: Degradation) -> None:
         parser = ArgumentParser()
         parser.add_argument("--operator", type=Degradation)
@@ -187,11 +168,3 @@ class DegradationContract:
         again = parser.parse_string(parser.dump(config))
         built = parser.instantiate(again).operator
         assert torch.equal(built.observe(images(), ROWS), operator.observe(images(), ROWS))
-
-
-def observe_all(chain: nn.Sequential, image: Tensor, rows: Sequence[int]) -> Tensor:
-    """The measurement of a chain."""
-    for operator in chain:
-        assert isinstance(operator, Degradation)
-        image = operator.observe(image, rows)
-    return image

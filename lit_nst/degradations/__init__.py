@@ -6,7 +6,9 @@ from lit_nst.degradations.downsample import Downsample
 from lit_nst.degradations.grayscale import Grayscale
 from lit_nst.degradations.jpeg import JPEG
 from lit_nst.degradations.mask import Mask
+from lit_nst.degradations.motion import MotionBlur
 from lit_nst.degradations.noise import Noise
+from lit_nst.degradations.quantize import Quantize
 
 __all__ = [
     "JPEG",
@@ -15,5 +17,7 @@ __all__ = [
     "GaussianBlur",
     "Grayscale",
     "Mask",
+    "MotionBlur",
     "Noise",
+    "Quantize",
 ]

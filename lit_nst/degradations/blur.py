@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lit_nst.degradations.base import Degradation
+from lit_nst.degradations.borders import reflect
 from lit_nst.errors import InputError
 
 
@@ -47,14 +48,6 @@ class GaussianBlur(Degradation):
         with torch.autocast(image.device.type, enabled=False):
             x = image.to(torch.promote_types(image.dtype, torch.float32))
             kernel = self.kernel.to(x.dtype)
-            x = F.conv2d(_reflect(x, self.radius, -1), kernel.view(1, 1, 1, -1).expand(3, -1, -1, -1), groups=3)
-            x = F.conv2d(_reflect(x, self.radius, -2), kernel.view(1, 1, -1, 1).expand(3, -1, -1, -1), groups=3)
+            x = F.conv2d(reflect(x, self.radius, -1), kernel.view(1, 1, 1, -1).expand(3, -1, -1, -1), groups=3)
+            x = F.conv2d(reflect(x, self.radius, -2), kernel.view(1, 1, -1, 1).expand(3, -1, -1, -1), groups=3)
         return x.to(image.dtype)
-
-
-def _reflect(x: Tensor, radius: int, dim: int) -> Tensor:
-    """Reflected borders; unlike F.pad, the backward pass is deterministic on a GPU too."""
-    size = x.shape[dim]
-    before = x.narrow(dim, 1, radius).flip(dim)
-    after = x.narrow(dim, size - 1 - radius, radius).flip(dim)
-    return torch.cat((before, x, after), dim)

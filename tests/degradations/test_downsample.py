@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_nst.degradations import Downsample
+from lit_nst.degradations import Degradation, Downsample
 from lit_nst.errors import InputError
-from tests.contracts_degradation import DegradationContract, images, near
+from tests.contracts_degradation import DegradationContract, images, natural, near
 
 
 class TestBicubic(DegradationContract):
@@ -19,6 +19,37 @@ class TestArea(DegradationContract):
     kind = Downsample
     options = {"factor": 2, "filter": "area"}  # noqa: RUF012
     shrinks = 2
+
+
+class TestUnknown(DegradationContract):
+    kind = Downsample
+    options = {"factor": 2, "filter": "unknown"}  # noqa: RUF012
+    shrinks = 2
+    random = True
+
+    def observe_near_forward(self, operator: Degradation) -> None:
+        x = natural(6)
+        y = operator.observe(x, range(6))
+        near(y, operator(x), 0.06)
+        assert (y - operator(x)).flatten(1).any(1).all()
+
+
+def test_unknown_filters_are_the_three_of_pillow():
+    x = images(1, 32, 48)
+    names = ("BILINEAR", "BICUBIC", "LANCZOS")
+    planes = [[Image.fromarray(c).resize((12, 8), Image.Resampling[name]) for c in x[0].numpy()] for name in names]
+    known = torch.from_numpy(np.array([[np.array(plane) for plane in three] for three in planes]))
+    operator = Downsample(4, "unknown", seed=2)
+    observed = operator.observe(x.expand(60, -1, -1, -1), range(60))
+    distance = (observed[:, None] - known).abs().amax((2, 3, 4))
+    assert distance.amin(1).max() < 1e-5
+    # A fair draw: each about twenty times.
+    counts = distance.argmin(1).bincount(minlength=3).tolist()
+    assert min(counts) > 10, counts
+
+
+def test_unknown_predicts_by_area():
+    assert torch.equal(Downsample(4, "unknown")(images()), Downsample(4, "area")(images()))
 
 
 def test_area_is_the_mean_of_blocks():
@@ -51,6 +82,8 @@ def test_side_not_divisible():
         Downsample(4)(images(1, 16, 18))
     with pytest.raises(InputError, match="18x16"):
         Downsample(4, "area")(images(1, 18, 16))
+    with pytest.raises(InputError, match="18x16"):
+        Downsample(4, "unknown").observe(images(1, 18, 16), [0])
 
 
 def test_bad_options():

@@ -17,6 +17,11 @@ class TestStrokes(DegradationContract):
     options = {"strokes": 2, "seed": 3}  # noqa: RUF012
 
 
+class TestDropped(DegradationContract):
+    kind = Mask
+    options = {"drop": 0.4, "seed": 3}  # noqa: RUF012
+
+
 def hole(side: int = 64, height: int | None = None, **options: object) -> Tensor:
     """The hole of one mask, H×W."""
     mask = Mask(**options)
@@ -111,6 +116,22 @@ def test_box_and_strokes_join():
     assert torch.equal(hole(box=[0, 0, 0.5, 0.5], strokes=2), box | strokes)
 
 
+def test_dropped_pixels():
+    missing = hole(128, drop=0.7)
+    assert float(missing.float().mean()) == pytest.approx(0.7, abs=0.01)
+    # Each by itself: two neighbours are both missing as often as chance has it.
+    assert float((missing[:, 1:] & missing[:, :-1]).float().mean()) == pytest.approx(0.49, abs=0.015)
+    assert not torch.equal(hole(128, drop=0.7, seed=1), missing)
+    box = hole(128, box=[0, 0, 0.5, 0.5])
+    assert torch.equal(hole(128, box=[0, 0, 0.5, 0.5], drop=0.7), box | missing)
+
+
+@pytest.mark.parametrize("drop", [-0.1, 1.0])
+def test_bad_drop(drop):
+    with pytest.raises(InputError, match=f"drop is {drop}"):
+        Mask(drop=drop)
+
+
 def test_redrawn_for_another_size_only():
     mask = Mask(strokes=2)
     mask(images(1, 16, 16))
@@ -157,7 +178,7 @@ def test_number_of_masks():
 
 
 def test_nothing_given():
-    with pytest.raises(InputError, match=r"give --data\.mask FILE, box or strokes"):
+    with pytest.raises(InputError, match=r"give --data\.mask FILE, box, strokes or drop"):
         Mask()(images())
 
 
