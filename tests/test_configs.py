@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from jsonargparse import ArgumentParser
+from lightning.pytorch import Callback
 
 from lit_nst.cli import CLI, CONFIGS
 from lit_nst.data import list_images, read_image
@@ -35,17 +37,23 @@ def base_of(overlay):
 
 
 CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in OVERLAYS)]
-DEGRADING = [overlay for overlay in OVERLAYS if base_of(overlay) == "inversion.yaml"]
+KINDS = ("superres", "denoise", "jpeg", "inpaint")
+LADDER = {kind: [f"severity/{kind}_{level}.yaml" for level in ("xs", "s", "m", "l", "xl")] for kind in KINDS}
+STEPPED = [["severity/superres_l.yaml"], [steps[2] for steps in LADDER.values()]]
+DEGRADING = [name for name in OVERLAYS if "class_path: Degrade" in (CONFIGS / name).read_text()]
 
 
-def quick(name):
-    """Options that make a run of a base config short."""
-    config = read(name)
+def quick(names):
+    """Options that make a run of a base config and its overlays short, and need no network."""
+    config = read(names[0])
     options = ["--trainer.max_steps", str(STEPS), "--trainer.enable_progress_bar", "false"]
     for role, source in config.get("data", {}).items():
         if source == PORTRAITS:
             options += [f"--data.{role}", TWO]
-    if config["model"]["init_args"]["features"]["init_args"]["weights"] == "random":
+    if any("weights: imagenet" in (CONFIGS / name).read_text() for name in names):
+        # Of full width, as the downloaded ones.
+        options += ["--model.features.weights", "random"]
+    elif config["model"]["init_args"]["features"]["init_args"]["weights"] == "random":
         options += ["--model.features.width", "0.125"]
     if "size" in config.get("data", {}):
         options += ["--data.size", "32"]
@@ -61,12 +69,12 @@ def runs(tmp_path_factory):
     def run(names):
         key = " ".join(names)
         if key not in done:
-            (folder := place / key.replace(" ", "+")).mkdir()
+            (folder := place / key.replace(" ", "+").replace("/", "-")).mkdir()
             args = [arg for name in names for arg in ("--config", name)]
             with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 patch.chdir(folder)
-                cli = CLI(["fit", *args, *quick(names[0])])
+                cli = CLI(["fit", *args, *quick(names)])
             done[key] = cli, folder / "logs" / names[0].removesuffix(".yaml") / "version_0"
         return done[key]
 
@@ -147,3 +155,52 @@ def test_superres_measures_at_a_quarter_of_the_side(runs):
 def test_colorize_measures_gray(runs):
     cli, _ = runs(["inversion.yaml", "colorize.yaml"])
     assert (cli.model.target - cli.model.target[:, :1]).abs().max() < 1e-6
+
+
+def operators(name):
+    """The operators of an overlay, built as the command line does."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--callbacks", type=list[Callback])
+    config = parser.parse_object({"callbacks": read(name)["trainer"]["callbacks+"]})
+    return [callback.operator for callback in parser.instantiate(config).callbacks]
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+def test_severity_ladder_is_complete_and_composes(capsys):
+    names = [name for steps in LADDER.values() for name in steps]
+    assert {f"severity/{path.name}" for path in (CONFIGS / "severity").iterdir()} == set(names)
+    # Only callbacks: one set of weights serves them all.
+    assert all(set(read(name)) == {"trainer"} and set(read(name)["trainer"]) == {"callbacks+"} for name in names)
+    args = [arg for name in names for arg in ("--config", name)]
+    with pytest.raises(SystemExit):
+        CLI(["fit", "--config", "inversion.yaml", *args, "--print_config"])
+    callbacks = yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"]
+    printed = [callback["init_args"]["operator"]["class_path"].rpartition(".")[2] for callback in callbacks]
+    assert printed == [type(operator).__name__ for name in names for operator in operators(name)]
+
+
+@pytest.mark.parametrize("kind", LADDER)
+def test_each_level_is_harder_than_the_last(kind):
+    portraits = torch.stack([read_image(path)[0] for path in list_images(TWO)])
+    quality = []
+    for name in LADDER[kind]:
+        measurement, predicted = portraits, portraits
+        for operator in operators(name):
+            measurement, predicted = operator.observe(measurement, [0, 1]), operator(predicted)
+        assert predicted.shape == measurement.shape
+        # A measurement is a picture file.
+        torch.testing.assert_close((measurement * 255).round() / 255, measurement)
+        large = torch.nn.functional.interpolate(measurement, portraits.shape[-2:])
+        quality.append(float(-10 * (large - portraits).square().mean().log10()))
+    assert quality == sorted(quality, reverse=True)
+    assert quality[0] > quality[-1] + 2, quality
+
+
+@pytest.mark.parametrize("names", STEPPED, ids="+".join)
+def test_severity_runs(runs, names):
+    cli, folder = runs(["inversion.yaml", *names])
+    record = json.loads((folder / "metrics.json").read_text(), parse_constant=refuse)
+    assert record["steps"] == STEPS
+    assert cli.model.target.shape[-1] == 64 // operators(names[0])[0].factor
+    torch.testing.assert_close((cli.model.target * 255).round() / 255, cli.model.target)
+    assert cli.model.best.isfinite().all()

@@ -6,6 +6,7 @@ from lit_nst.losses.covariance import CovarianceLoss
 from lit_nst.losses.gram import GramLoss
 from lit_nst.losses.histogram import HistogramLoss
 from lit_nst.losses.latent_distance import LatentDistance
+from lit_nst.losses.lpips import LPIPSLoss
 from lit_nst.losses.mean_var import MeanVarLoss
 from lit_nst.losses.nearest_neighbour import NearestNeighbourLoss
 from lit_nst.losses.perceptual import PerceptualLoss
@@ -19,6 +20,7 @@ __all__ = [
     "CovarianceLoss",
     "GramLoss",
     "HistogramLoss",
+    "LPIPSLoss",
     "LatentDistance",
     "Loss",
     "MeanVarLoss",
