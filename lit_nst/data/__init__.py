@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lit_nst.data.alignment import Aligned, align, face_quad, paste
+from lit_nst.data.detect import Face, choose, detect
+from lit_nst.data.landmarks import Landmarks, read_landmarks
 from lit_nst.data.read import IMAGE_SUFFIXES, MAX_PIXELS, Alpha, image_size, list_images, read_image, read_mask
 from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
 from lit_nst.data.write import write_png, write_sheet
@@ -12,16 +15,25 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "Aligned",
     "Alpha",
+    "Face",
     "Fit",
     "Images",
     "Iterations",
+    "Landmarks",
+    "align",
+    "choose",
+    "detect",
+    "face_quad",
     "fit_image",
     "fit_inside",
     "fit_mask",
     "image_size",
     "list_images",
+    "paste",
     "read_image",
+    "read_landmarks",
     "read_mask",
     "write_png",
     "write_sheet",
