@@ -1,6 +1,5 @@
 """The results folder."""
 
-import io
 import json
 import math
 import time
@@ -10,38 +9,62 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from PIL import Image
-from safetensors.torch import save
 from torch import Tensor
 
 from lit_nst.callbacks.figures import Pictures, row_figures
+from lit_nst.callbacks.judge import FEWEST, Judge
+from lit_nst.callbacks.latents import write_latents
+from lit_nst.callbacks.sheets import compared, styled
 from lit_nst.callbacks.truth import load_content, load_truth, styles_of
 from lit_nst.data import write_png, write_sheet
+from lit_nst.degradations import Mask
+from lit_nst.errors import InputError
 from lit_nst.features import VGG16, Features
 from lit_nst.files import write_atomically
-from lit_nst.losses import ContentLoss
-from lit_nst.report import Row, collage, comparison, human_time, summary_table
+from lit_nst.losses import ContentLoss, Loss
+from lit_nst.report import human_time, paste_back, summary_table
 
 RESERVED = ("comparison", "trajectory")
-SHOWN = 16
 
 
 class Results(Callback):
     """Writes what a run found: the best ``w`` of each row, its picture, its figures.
 
     ``results/NAME.png`` per row, ``results/comparison.png``, ``results/latent.npz`` and
-    ``latent.safetensors`` where ``w`` is a latent, ``metrics.json``, and a summary in the terminal. A row
-    named as one of the report's own pictures gets ``_`` after its name; pixels that are not finite are black.
+    ``latent.safetensors`` where ``w`` is a latent, ``metrics.json``, and a summary in the terminal. Where the
+    only degradation is a mask, ``results/composite/NAME.png`` has the known pixels as they were and the result in
+    the hole. A row named as one of the report's own pictures gets ``_`` after its name; pixels that are not
+    finite are black. With ``search.keep best`` there is one row for each problem, the best of its restarts.
 
     Args:
         judge: Network of the LPIPS-type distance ``perceptual`` (unit-normalised features, squared
             difference, no learnt channel weights); None: a half-width random VGG16 that guides no task.
+        distance: Another distance of the judge's maps, such as ``LPIPSLoss`` with the trained network that belongs to
+            it; the figure is then called ``lpips``, or as the class in small letters.
+        samples: Random samples of the generator that ``generator_distance`` is judged by, ``feature_realism`` of
+            pictures of at most 64×64; 0: no such figure.
+        feather: Width of the seam of a composite, in shares of the shorter side.
         summary: Shows the figures in the terminal.
+
+    Raises:
+        InputError: A negative number, or samples of a generator that has none.
     """
 
-    def __init__(self, judge: Features | None = None, summary: bool = True) -> None:
-        self.summary = summary
-        self.judge = judge or VGG16("random", ["relu1_2", "relu2_2", "relu3_3"], width=0.5, seed=2_001)
+    def __init__(
+        self,
+        judge: Features | None = None,
+        distance: Loss | None = None,
+        samples: int = 0,
+        feather: float = 0.05,
+        summary: bool = True,
+    ) -> None:
+        if samples < 0 or feather < 0 or 0 < samples < FEWEST:
+            raise InputError(
+                f"results: samples is {samples}, feather {feather}; give 0 or at least {FEWEST}, and 0 or more"
+            )
+        self.samples, self.feather, self.summary = samples, feather, summary
+        network = judge or VGG16("random", ["relu1_2", "relu2_2", "relu3_3"], width=0.5, seed=2_001)
+        self.judge = Judge(network, distance)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         task: Any = pl_module
@@ -50,6 +73,8 @@ class Results(Callback):
         self._pictures = Pictures(
             load_truth(trainer, task, rows), load_content(trainer, task, rows), styles_of(task, rows)
         )
+        if self.samples and trainer.is_global_zero:
+            self.judge.know(task.generator, self.samples)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin, self._first = time.perf_counter(), trainer.global_step
@@ -62,11 +87,19 @@ class Results(Callback):
         found = {name: task.gather(value).detach().cpu() for name, value in _own(task).items()}
         if not trainer.is_global_zero:
             return
-        names = _free(task.names)
-        figures = row_figures(names, found, self._pictures, self.judge)
-        figures = [{"name": row["name"], **own, **row} for own, row in zip(_problems(task), figures, strict=True)]
-        self._write_images(folder / "results", names, found, figures)
-        self._write_latents(folder / "results", task, names, found["w"])
+        rows = task.grid.best(found["loss"].tolist()) if task.search.keep == "best" else list(range(len(task.grid)))
+        tried = found["loss"].view(-1, task.search.restarts)
+        found, pictures = {name: value[rows] for name, value in found.items()}, self._pictures.chosen(rows)
+        names = _free(task.grid.names(task.role_names, None if task.search.keep == "all" else rows))
+        if "hole" in found:
+            found["composite"] = self._composite(found)
+        figures = row_figures(names, found, pictures, self.judge)
+        figures = [{"name": row["name"], **own, **row} for own, row in zip(_problems(task, rows), figures, strict=True)]
+        if task.search.keep == "best" and task.search.restarts > 1:
+            for row, losses in zip(figures, tried.tolist(), strict=True):
+                row["restart_losses"] = losses
+        self._write_images(folder / "results", names, found, figures, pictures)
+        write_latents(folder / "results", task.generator, names, found["w"])
         record = {
             "task": type(task).__name__,
             "steps": trainer.global_step,
@@ -82,47 +115,28 @@ class Results(Callback):
         if self.summary:
             trainer.print(self._summary(figures, folder, seconds, trainer.global_step - self._first))
 
+    def _composite(self, found: dict[str, Tensor]) -> Tensor:
+        measurement, hole = found["measurement"], found["hole"]
+        return paste_back(found["result"], measurement, hole, round(self.feather * min(measurement.shape[-2:])))
+
     def _write_images(
-        self, folder: Path, names: list[str], found: dict[str, Tensor], figures: list[dict[str, Any]]
+        self,
+        folder: Path,
+        names: list[str],
+        found: dict[str, Tensor],
+        figures: list[dict[str, Any]],
+        pictures: Pictures,
     ) -> None:
         for i, name in enumerate(names):
             write_png(found["result"][i], folder / f"{name}.png")
-        sheet = self._compared(names, found, figures) if not self._pictures.styles else self._styled(names, found)
+            if "composite" in found:
+                write_png(found["composite"][i], folder / "composite" / f"{name}.png")
+        sheet = styled(names, found, pictures) if pictures.styles else compared(names, found, figures, pictures)
         write_sheet(sheet, folder / "comparison.png")
 
-    def _compared(self, names: list[str], found: dict[str, Tensor], figures: list[dict[str, Any]]) -> Image.Image:
-        lines, truth = [], self._pictures.truth
-        for i, name in enumerate(names):
-            text = {"measurement": "measurement_psnr", "result": "psnr"}
-            notes = {column: f"{figures[i][key]:.1f} dB" for column, key in text.items() if key in figures[i]}
-            target = None if truth is None else truth[i]
-            measurement = found["measurement"][i].clamp(0, 1) if "measurement" in found else None
-            lines.append(Row(name, target, measurement, found["result"][i], notes))
-        return comparison(lines)
-
-    def _styled(self, names: list[str], found: dict[str, Tensor]) -> Image.Image:
-        lines: list[list[Tensor | None]] = []
-        for i in range(min(len(names), SHOWN)):
-            styles: list[Tensor | None] = [picture for _, picture in self._pictures.styles[i]]
-            before = [] if self._pictures.content is None else [self._pictures.content[i]]
-            lines.append([*before, *styles, found["result"][i]])
-        heads = [*(["content"] if self._pictures.content is not None else []), *["style"] * len(styles), "result"]
-        return collage(lines, names[: len(lines)], heads, scale=None if found["result"].shape[-1] < 192 else 1)
-
-    def _write_latents(self, folder: Path, task: Any, names: list[str], w: Tensor) -> None:
-        latent = task.generator.latent(w)
-        if latent is None:
-            return
-        latent = latent.contiguous()
-        data = io.BytesIO()
-        np.savez(data, latent=latent.numpy(), names=np.array(names))
-        write_atomically(folder / "latent.npz", data.getvalue())
-        metadata = {"generator_sha256": str(task.generator.digest), "names": json.dumps(names)}
-        write_atomically(folder / "latent.safetensors", save({"latent": latent}, metadata))
-
     def _summary(self, figures: list[dict[str, Any]], folder: Path, seconds: float, steps: int) -> str:
-        keys = ["name", "loss", "measurement_psnr", "psnr", "ssim", "perceptual", "content_distance", "style_distance",
-                "latent_distance"]  # fmt: skip
+        keys = ["name", "loss", "measurement_psnr", "psnr", "composite_psnr", "ssim", self.judge.name,
+                "content_distance", "style_distance", "latent_distance", "generator_distance"]  # fmt: skip
         rows = [{key: row[key] for key in keys if key in row} for row in figures]
         if "style_distance" in rows[0]:
             # Pixels have no latent to speak of.
@@ -151,18 +165,21 @@ def _own(task: Any) -> dict[str, Tensor]:
     if len(task.degradation):
         own["measurement"] = task.target[: len(local)]
         own["predicted"] = task.degradation(task.shard.pad(local))[: len(local)]
+        if len(task.degradation) == 1 and isinstance(mask := task.degradation[0], Mask):
+            known = mask.known(task.shard.pad(local))
+            own["hole"] = (known.expand(len(task.shard.padded), -1, -1, -1)[: len(local)] == 0).to(local.dtype)
     return own
 
 
-def _problems(task: Any) -> list[dict[str, Any]]:
-    """What each row is: its pictures, weights and start."""
+def _problems(task: Any, rows: list[int]) -> list[dict[str, Any]]:
+    """What each of these rows is: its pictures, weights and start."""
     return [
         {
             "images": {role: task.role_names[role][index] for role, index in task.grid[row].images.items()},
             "weights": {term: task.grid.weight(row, term) for term in task.grid.weights},
             "restart": task.grid[row].restart,
         }
-        for row in range(len(task.grid))
+        for row in rows
     ]
 
 

@@ -15,8 +15,9 @@ from lit_nst.functional.random import normal
 from lit_nst.generators import Generator
 from lit_nst.losses import Loss, Regulariser
 from lit_nst.optimizers import RowLBFGS
+from lit_nst.tasks.candidates import nearest_samples
 from lit_nst.tasks.objective import Objective
-from lit_nst.tasks.schedule import Ramp, jitter
+from lit_nst.tasks.schedule import Phases, Ramp, jitter
 from lit_nst.tasks.search import Search
 
 EXPLODED = 1e3
@@ -47,8 +48,10 @@ class Task(Objective):
         search: Search | None,
         optimizer: OptimizerCallable,
         blend: Sequence[float] | None = None,
+        cap: int | None = None,
+        floor: int | None = None,
     ) -> None:
-        super().__init__(generator, features, compared, regulariser, search, blend)
+        super().__init__(generator, features, compared, regulariser, search, blend, cap, floor)
         self.optimizer = optimizer
         self.extra_rows, self.reported = list[str](), set[int]()
 
@@ -60,6 +63,8 @@ class Task(Objective):
     def setup(self, stage: str) -> None:
         """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
         super().setup(stage)
+        search = self.search
+        self.phases = Phases(self.trainer.max_steps, self.generator.phases, search.phases, search.phase_steps)
         self.best.copy_(self.w.detach())
         self.reported.clear()
 
@@ -70,6 +75,15 @@ class Task(Objective):
             self.register_buffer(name, torch.zeros(shape))
         for name, value in (("best_loss", float("inf")), ("first_loss", float("inf")), ("stopped", -1)):
             self.register_buffer(name, torch.full(shape[:1], value))
+
+    def on_fit_start(self) -> None:
+        """Measures the references, and takes the nearest samples as start of a run that begins."""
+        super().on_fit_start()
+        # Of a run that goes on, the step is not known yet here.
+        if self.search.candidates and self.first_loss.isinf().all():
+            with torch.no_grad():
+                self.w.copy_(nearest_samples(self))
+            self.best.copy_(self.w.detach())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the checkpoint of another problem; makes the rows where there was no ``setup``."""
@@ -157,7 +171,8 @@ class Task(Objective):
             self.row_losses = torch.where(fine, self.row_losses, torch.inf)
         else:
             self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
-        self.w.grad.copy_(torch.where(_like(fine, self.w), self.w.grad, 0))
+        gradient = self.generator.tie(self.w.grad, self.phases(self.global_step))
+        self.w.grad.copy_(torch.where(_like(fine, self.w), gradient, 0))
 
     def optimizer_step(self, *args: Any) -> None:
         """A step inside the generator's box; stopped rows stay, exploded ones go back to their best."""
@@ -183,12 +198,14 @@ class Task(Objective):
         for group in optimizer.param_groups:
             group["lr"] *= float(self.generator.scale)
         ramp = Ramp(self.trainer.max_steps, self.search.ramp_up, self.search.ramp_down)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, ramp)
+        phases = self.phases
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: ramp(step) * phases.factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _line_searches(self, optimizer: RowLBFGS) -> RowLBFGS:
-        if self.search.jitter or self.generator.clamps:
-            name, use = ("search.jitter", "0") if self.search.jitter else ("generator.box clamp", "sigmoid or none")
+        if self.search.jitter or self.generator.clamps or self.generator.phases > 1:
+            name, use = ("generator.box clamp", "sigmoid or none") if self.generator.clamps else ("search.jitter", "0")
+            name, use = ("a change of generator.space", "one space") if self.generator.phases > 1 else (name, use)
             raise InputError(f"optimizer RowLBFGS: {name} would move w behind its line search; use {use}")
         optimizer.row_losses = lambda: self.row_losses
         for group in optimizer.param_groups:

@@ -27,6 +27,9 @@ class Inversion(Task):
         features: Network whose layers the losses name.
         search: Start, ramps and jitter.
         optimizer: Optimiser of ``w``; its step size is in units of the generator's scale, w_std.
+        cap: Longest side that is compared; a larger measurement and prediction are shrunk by a whole factor before
+            the network and the losses. None: no limit.
+        floor: Shortest side that the network sees; smaller pictures are enlarged for it. None: no limit.
     """
 
     roles: ClassVar[tuple[str, ...]] = ("target",)
@@ -40,6 +43,8 @@ class Inversion(Task):
         features: Features | None = None,
         search: Search | None = None,
         optimizer: OptimizerCallable = torch.optim.Adam,
+        cap: int | None = None,
+        floor: int | None = None,
     ) -> None:
         compared = {"target": ("target", target), "pixel": ("target", pixel)}
-        super().__init__(generator, features, compared, regulariser, search, optimizer)
+        super().__init__(generator, features, compared, regulariser, search, optimizer, cap=cap, floor=floor)

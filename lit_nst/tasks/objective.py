@@ -20,6 +20,7 @@ from lit_nst.tasks.references import check_blend, reference_statistics
 from lit_nst.tasks.search import Search
 from lit_nst.tasks.shard import Shard, check_trainer
 from lit_nst.tasks.start import start
+from lit_nst.tasks.view import View
 
 
 class Objective(LightningModule):
@@ -35,6 +36,8 @@ class Objective(LightningModule):
         regulariser: R, or None.
         search: Start and restarts.
         blend: Weights of the style pictures, which are then one target; None: each is a row of its own.
+        cap: Longest side that is compared; larger pictures are shrunk by a whole factor. None: no limit.
+        floor: Shortest side that the network sees; smaller pictures are enlarged for it. None: no limit.
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
@@ -50,6 +53,8 @@ class Objective(LightningModule):
         regulariser: Regulariser | None,
         search: Search | None,
         blend: Sequence[float] | None = None,
+        cap: int | None = None,
+        floor: int | None = None,
     ) -> None:
         super().__init__()
         self.generator = freeze(generator)
@@ -59,14 +64,8 @@ class Objective(LightningModule):
         self.search, self.blend = search or Search(), blend
         self.degradation = nn.Sequential()
         named = [loss for _, loss in compared.values() if loss is not None]
-        layers = dict.fromkeys(layer for loss in named for layer in loss.layers if layer != "image")
-        if layers and features is None:
-            raise InputError(
-                f"the losses compare {', '.join(layers)}, but there is no network; give --model.features VGG19"
-            )
-        if features is not None and layers:
-            features.select(list(layers))
-        self.features = freeze(features) if features is not None and layers else None
+        self.view = View([layer for loss in named for layer in loss.layers], features, cap, floor)
+        self.features = freeze(features) if features is not None and self.view.layers else None
         self.references: dict[str, dict[str, Tensor]] = {}
         self.pictures: dict[str, list[Tensor]] = {}
 
@@ -161,9 +160,8 @@ class Objective(LightningModule):
         return images
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
-        """Layer → feature map of some images, among them ``image``, the images themselves."""
-        maps = {} if self.features is None else self.features(images)
-        return {"image": images, **maps}
+        """Layer → feature map of some images, as the losses name them."""
+        return self.view(images, self.features)
 
     def row_keys(self) -> list[tuple[int | str, ...]]:
         """What the random numbers of each of this process's rows are keyed by: picture and restart."""
@@ -194,6 +192,8 @@ class Objective(LightningModule):
         terms = {name: loss(maps, self.references[name]) for name, loss in self.compared.items()}
         if self.regulariser is not None:
             terms["regulariser"] = self.regulariser(image, self.generator.standardize(padded))
+        if (penalty := self.generator.penalty(padded)) is not None:
+            terms["noise"] = penalty
         return {name: value[: len(w)] for name, value in terms.items()}
 
     def losses(self, w: Tensor) -> Tensor:

@@ -1,6 +1,9 @@
 """How step size and jitter change over a run."""
 
 import math
+from collections.abc import Sequence
+
+from lit_nst.errors import InputError
 
 
 class Ramp:
@@ -35,3 +38,41 @@ def jitter(step: int, steps: int) -> float:
     (1.0, 0.0)
     """
     return max(0.0, 1 - step / max(steps, 1) / 0.75) ** 2
+
+
+class Phases:
+    """Which part of a run a step belongs to.
+
+    Args:
+        steps: Number of steps of the run.
+        count: Number of phases.
+        shares: Share of each, of any sum; None: equal ones.
+        factors: Factor of the step size in each; None: 1.
+
+    Raises:
+        InputError: Another number of shares or factors than of phases.
+
+    >>> phases = Phases(10, 2, shares=[1, 4], factors=[1.0, 0.5])
+    >>> [phases(step) for step in (0, 1, 2, 9)], phases.factor(9)
+    ([0, 0, 1, 1], 0.5)
+    """
+
+    def __init__(
+        self, steps: int, count: int, shares: Sequence[float] | None = None, factors: Sequence[float] | None = None
+    ) -> None:
+        for name, given in (("phases", shares), ("phase_steps", factors)):
+            if given is not None and len(given) != count:
+                raise InputError(
+                    f"search.{name}: {len(given)} numbers for {count} space(s) of the generator; give one each"
+                )
+        own = list(shares) if shares is not None else [1.0] * count
+        self.ends = [round(steps * math.fsum(own[: i + 1]) / math.fsum(own)) for i in range(count)]
+        self.factors = list(factors) if factors is not None else [1.0] * count
+
+    def __call__(self, step: int) -> int:
+        """Number of the phase of a step, both counted from 0."""
+        return min(sum(step >= end for end in self.ends), len(self.ends) - 1)
+
+    def factor(self, step: int) -> float:
+        """Factor of the step size at a step."""
+        return self.factors[self(step)]

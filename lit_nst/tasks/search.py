@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from lit_nst.errors import InputError
 
@@ -18,6 +19,12 @@ class Search:
         spread: Standard deviation of the noise added to the start, in units of the generator's scale;
             ``center`` with a spread is the noise start of the papers.
         restarts: Starts of every problem, a row each.
+        keep: Of the restarts of a problem, ``all`` or the ``best`` one goes into the results.
+        candidates: Random samples of the generator among which each row starts from the one whose measurement is
+            nearest to the target's at low resolution, the second restart from the second nearest, and so on; 0: the
+            start above. Needs a generator with samples, and a target.
+        phases: Shares of the run in each of the generator's spaces, one each; None: equal ones.
+        phase_steps: Factors of the step size in them; None: 1 each.
         ramp_up: Share of the run over which the step size rises; 0: none.
         ramp_down: Share of the run over which it falls, as half a cosine; 0: none.
         jitter: Standard deviation of the noise added to ``w`` at the first step, in the same units; it
@@ -32,6 +39,10 @@ class Search:
     start: str = "center"
     spread: float = 0.0
     restarts: int = 1
+    keep: Literal["all", "best"] = "all"
+    candidates: int = 0
+    phases: list[float] | None = None
+    phase_steps: list[float] | None = None
     ramp_up: float = 0.05
     ramp_down: float = 0.25
     jitter: float = 0.0
@@ -40,6 +51,14 @@ class Search:
     def __post_init__(self) -> None:
         if self.restarts < 1:
             raise InputError(f"search.restarts is {self.restarts}; give at least 1")
+        if self.keep not in ("all", "best"):
+            raise InputError(f'search.keep is "{self.keep}"; give all or best')
+        if self.candidates < 0 or 0 < self.candidates < self.restarts:
+            raise InputError(f"search.candidates is {self.candidates}; give 0, or at least one for each restart")
+        for name in ("phases", "phase_steps"):
+            values = getattr(self, name)
+            if values is not None and not (values and all(0 < value < math.inf for value in values)):
+                raise InputError(f"search.{name} is {values}; give positive numbers, one for each space")
         for name in ("spread", "jitter"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"search.{name} is {getattr(self, name):g}; give 0 or more")

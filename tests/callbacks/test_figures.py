@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lit_nst.callbacks import Results, Trajectory
 from lit_nst.callbacks.figures import Pictures, row_figures
+from lit_nst.callbacks.judge import Judge
 from lit_nst.callbacks.truth import load_content, load_truth, styles_of
 from lit_nst.data import Images, read_image
 from lit_nst.features import VGG16
@@ -20,7 +21,7 @@ from tests.fitting import fit, save_pictures, smooth, style_transfer, texture_sy
 
 @pytest.fixture(scope="module")
 def judge():
-    return VGG16("random", ["relu1_2", "relu2_1"], width=0.1, seed=3)
+    return Judge(VGG16("random", ["relu1_2", "relu2_1"], width=0.1, seed=3))
 
 
 @pytest.fixture
@@ -53,8 +54,8 @@ def test_figures_are_those_of_the_report(judge):
     a, b, style = smooth(16, 16, "a"), smooth(16, 16, "b"), smooth(20, 33, "style")
     pictures = Pictures(content=b[None], styles=[[(1.0, style)]])
     (row,) = row_figures(["x"], found(a), pictures, judge)
-    assert row["content_distance"] == pytest.approx(float(feature_distance(judge(a[None]), judge(b[None]))))
-    assert row["style_distance"] == pytest.approx(float(style_distance(judge(a[None]), judge(style[None]))))
+    assert row["content_distance"] == pytest.approx(float(feature_distance(judge.maps(a[None]), judge.maps(b[None]))))
+    assert row["style_distance"] == pytest.approx(float(style_distance(judge.maps(a[None]), judge.maps(style[None]))))
 
 
 def test_distance_of_a_blend_is_the_weighted_mean(judge):
@@ -103,7 +104,7 @@ def test_run_that_stays_at_the_content(images, judge, tmp_path):
         GramLoss(["relu1_1"], weight=[1.0, 2.0]), content=ContentLoss(["relu2_1"], normalization="energy"),
         search=Search(start="content", restarts=2), optimizer=lambda w: torch.optim.SGD(w, lr=1e-12),
     )  # fmt: skip
-    fit(task, images, tmp_path, 2, callbacks=[Results(judge)])
+    fit(task, images, tmp_path, 2, callbacks=[Results(judge.network)])
     record = json.loads((tmp_path / "metrics.json").read_text())
     assert [row["name"] for row in record["rows"]] == task.names
     last = record["rows"][-1]
@@ -112,7 +113,9 @@ def test_run_that_stays_at_the_content(images, judge, tmp_path):
     style = read_image(images.files("style")[1])[0]
     result = read_image(tmp_path / "results" / f"{last['name']}.png")[0]
     assert last["content_distance"] == pytest.approx(0, abs=1e-5)
-    assert last["style_distance"] == pytest.approx(float(style_distance(judge(result[None]), judge(style[None]))), 1e-3)
+    assert last["style_distance"] == pytest.approx(
+        float(style_distance(judge.maps(result[None]), judge.maps(style[None]))), 1e-3
+    )
     assert last["term_style"] == pytest.approx(2 * record["rows"][-3]["term_style"], rel=1e-5)
     energy = task.features(images.load("content", [1]))["relu2_1"].square().mean()
     assert last["energy_content"] == pytest.approx(float(energy), rel=1e-4)
@@ -123,7 +126,7 @@ def test_run_that_stays_at_the_content(images, judge, tmp_path):
 def test_comparison_has_a_line_for_every_row(images, judge, tmp_path, make, blend):
     images.size, task = (16, 16), make(blend=blend)
     images.sources |= {"content": images.sources["content"] if "content" in task.roles else None}
-    fit(task, images, tmp_path, 1, callbacks=[Results(judge)])
+    fit(task, images, tmp_path, 1, callbacks=[Results(judge.network)])
     with Image.open(tmp_path / "results" / "comparison.png") as sheet:
         assert sheet.height > 16 * len(task.names)
         assert sheet.width > 16 * (len(task.roles) + 1)

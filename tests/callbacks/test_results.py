@@ -8,7 +8,8 @@ from safetensors import safe_open
 
 from lit_nst.callbacks import Degrade, Results
 from lit_nst.data import Images, read_image
-from lit_nst.degradations import Downsample
+from lit_nst.degradations import Downsample, Mask
+from lit_nst.errors import InputError
 from lit_nst.features import VGG16
 from lit_nst.generators import Pixels, StyleGAN2
 from lit_nst.losses import ContentLoss, MeanVarLoss, PixelLoss
@@ -208,3 +209,50 @@ def test_picture_that_is_not_finite_does_not_cost_the_others(images, tmp_path):
     assert (result(tmp_path, "02") == 0).all()
     assert (result(tmp_path, "03") > 0).any()
     assert np.isfinite([row["psnr"] for row in record["rows"]]).all()
+
+
+def test_best_of_the_restarts_is_kept(tiny_generator, images, tmp_path, judge):
+    task = inversion(tiny_generator, search=Search(restarts=3, spread=0.5, keep="best"))
+    fit(task, images, tmp_path, 5, callbacks=[Results(judge)])
+    rows = figures(tmp_path)["rows"]
+    losses = task.best_loss.view(4, 3)
+    assert [row["name"] for row in rows] == NAMES
+    assert [row["restart"] for row in rows] == losses.argmin(1).tolist()
+    assert [row["loss"] for row in rows] == pytest.approx(losses.amin(1).tolist())
+    assert [row["restart_losses"] for row in rows] == [pytest.approx(own) for own in losses.tolist()]
+    best = task.best.view(4, 3, 6, 8)[range(4), losses.argmin(1)]
+    assert np.array_equal(np.load(tmp_path / "results" / "latent.npz")["latent"], best.numpy())
+    assert (result(tmp_path, "02") - task.generator(best)[2].clamp(0, 1)).abs().max() < 0.003
+    assert sorted(path.stem for path in (tmp_path / "results").glob("*.png")) == [*NAMES, "comparison"]
+
+
+def test_composite_of_an_inpainting(tiny_generator, images, tmp_path, judge):
+    mask = Mask(box=[0.25, 0.25, 0.75, 0.75])
+    task = inversion(tiny_generator)
+    fit(task, images, tmp_path, 5, callbacks=[Degrade(mask), Results(judge, feather=0.1)])
+    row, truth = figures(tmp_path)["rows"][1], images.load("target", [1])
+    made = read_image(tmp_path / "results" / "composite" / "01.png")[0]
+    known = mask.known(truth)[0].bool().expand(3, -1, -1)
+    assert (made - truth[0])[known].abs().max() == 0
+    assert (made - result(tmp_path, "01"))[:, 7:9, 7:9].abs().max() < 0.003
+    assert row["composite_psnr"] == pytest.approx(float(psnr(made[None], truth)), abs=0.1)
+    assert row["composite_psnr"] > row["psnr"]
+
+
+def test_no_composite_where_known_pixels_are_degraded_too(tiny_generator, images, tmp_path, judge):
+    operators = [Degrade(Mask(box=[0, 0, 0.5, 0.5])), Degrade(Downsample(2))]
+    fit(inversion(tiny_generator), images, tmp_path, 2, callbacks=[*operators, Results(judge)])
+    assert not (tmp_path / "results" / "composite").exists()
+
+
+def test_distance_to_the_generator_s_samples(tiny_generator, images, tmp_path, judge):
+    fit(inversion(tiny_generator), images, tmp_path, 2, callbacks=[Results(judge, samples=16)])
+    assert all(row["generator_distance"] > 0 for row in figures(tmp_path)["rows"])
+    with pytest.raises(InputError, match="Pixels has no samples"):
+        fit(Inversion(Pixels(), PixelLoss()), images, tmp_path, 2, callbacks=[Results(judge, samples=16)])
+
+
+@pytest.mark.parametrize("options", [{"samples": -1}, {"samples": 3}, {"feather": -0.1}])
+def test_bad_options(options):
+    with pytest.raises(InputError, match="results: samples is"):
+        Results(**options)

@@ -1,0 +1,65 @@
+"""The network that judges results."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lit_nst.features import Features
+from lit_nst.losses import Loss, LPIPSLoss
+from lit_nst.report import feature_distance, feature_realism
+
+FEWEST, SIDE, BATCH, SEED = 8, 64, 8, 2_002
+
+
+class Judge:
+    """Distances by a network that, as a rule, guided nothing.
+
+    Args:
+        network: Gives the maps.
+        distance: Of the maps; None: LPIPS-type, unit-normalised features without learnt weights.
+
+    Attributes:
+        name: Of the figure.
+    """
+
+    def __init__(self, network: Features, distance: Loss | None = None) -> None:
+        self.network, self.distance = network.eval().requires_grad_(False), distance
+        self.samples: dict[str, Tensor] | None = None
+        # VGG takes any picture up to its fourth pooling; AlexNet needs 31 pixels, SqueezeNet 17.
+        self.name, self.smallest = "perceptual", 16 if distance is None else 32
+        if distance is not None:
+            self.name = "lpips" if isinstance(distance, LPIPSLoss) else type(distance).__name__.lower()
+            network.select(distance.layers)
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Maps, a few images at a time; pictures too small for the network are enlarged by repetition."""
+        while min(images.shape[-2:]) < self.smallest:
+            images = images.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        parts = [{"image": part, **self.network(part)} for part in torch.split(images, BATCH)]
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in self.network.layers}
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """The distance of pictures, B values."""
+        own, other = self.maps(a), self.maps(b)
+        if self.distance is None:
+            return feature_distance(own, other)
+        value: Tensor = self.distance(own, self.distance.measure(other))
+        return value
+
+    @torch.no_grad()
+    def know(self, generator: Any, count: int) -> None:
+        """Looks at random samples of a generator."""
+        rows = generator.sample(count + count % 2, SEED)
+        drawn = [_small(generator(part).clamp(0, 1).float().cpu()) for part in torch.split(rows, BATCH)]
+        self.samples = self.maps(torch.cat(drawn))
+
+    def realism(self, images: Tensor) -> Tensor | None:
+        """How far pictures are from the samples: 1 as a typical one; None without samples."""
+        return None if self.samples is None else feature_realism(self.maps(_small(images)), self.samples)
+
+
+def _small(images: Tensor) -> Tensor:
+    """Means of pixels, at most 64 to a side."""
+    factor = -(-max(images.shape[-2:]) // SIDE)
+    return torch.nn.functional.avg_pool2d(images, factor, ceil_mode=True)
