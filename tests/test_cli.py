@@ -374,7 +374,7 @@ def refused(capsys, *args):
         (["--trainer.max_steps", "many"], ["trainer.max_steps", "int", "many"]),
         (["--model.target.weight", "heavy"], ["model.target.weight", "float", "heavy"]),
         (["--model.optimizer.lr", "fast"], ["model.optimizer.lr", "float", "fast"]),
-        (["--model.generator.space", "z"], ["model.generator.space", "'w+'", "z"]),
+        (["--model.generator.space", "v"], ["generator.space is v;", "w+, w++"]),
         (["--data.fit", "cover"], ["data.fit", "'crop'", "cover"]),
         (["--model.target", "NoLoss"], ["model.target", "NoLoss"]),
         (["--model.target", "LatentDistance"], ["model.target", "LatentDistance"]),

@@ -39,7 +39,7 @@ def base_of(overlay):
 CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in OVERLAYS)]
 KINDS = ("superres", "denoise", "jpeg", "inpaint")
 LADDER = {kind: [f"severity/{kind}_{level}.yaml" for level in ("xs", "s", "m", "l", "xl")] for kind in KINDS}
-STEPPED = [["severity/superres_l.yaml"], [steps[2] for steps in LADDER.values()]]
+STEPPED = [["severity/superres_xl.yaml"], [steps[2] for steps in LADDER.values()]]
 DEGRADING = [name for name in OVERLAYS if "class_path: Degrade" in (CONFIGS / name).read_text()]
 
 
