@@ -7,7 +7,7 @@ from pathlib import Path
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.report import Picture, Text, page
-from lit_nst.sweep.pages import gallery, generic, inversion, statistics, texture
+from lit_nst.sweep.pages import gallery, generic, inversion, restoration, statistics, texture
 from lit_nst.sweep.pages.parts import Drawn, Part, png_of
 from lit_nst.sweep.plan import Plan
 from lit_nst.sweep.records import Row
@@ -35,6 +35,7 @@ PAGES = {
     "texture": Kind("Textures from single layers", texture.check, texture.parts),
     "statistics": Kind("Means and variances against Gram matrices", statistics.check, statistics.parts),
     "gallery": Kind("Style transfer by loss", gallery.check, gallery.parts),
+    "restoration": Kind("Inversion and restoration by a generator", restoration.check, restoration.parts),
     "generic": Kind("Sweep", generic.check, generic.parts),
 }
 
