@@ -17,6 +17,7 @@ class Generator(nn.Module):
         scale: Standard deviation of one coordinate of ``w``: the unit of step sizes and distances.
         digest: SHA-256 of the weights' file; None without one.
         clamps: Whether ``project`` changes anything.
+        small: Cheap enough that a lone row is computed twice, which gives it the bits that it has among others.
         phases: Number of the spaces, each wider than the last, that a search passes through.
     """
 
@@ -24,6 +25,7 @@ class Generator(nn.Module):
     digest: str | None = None
     clamps: bool = False
     phases: int = 1
+    small: bool = False
     center: Tensor
     scale: Tensor
 

@@ -83,7 +83,7 @@ class Objective(LightningModule):
             raise InputError(f"Degrade: {type(self).__name__} has no target to degrade; leave it out")
         check_trainer(self.trainer)
         self._make_grid(data)
-        self.shard = Shard(len(self.grid), self.trainer)
+        self.shard = Shard(len(self.grid), self.trainer, self.generator.small)
         self.size = self._size(data)
         measured = self._attach(data, self.size)
         for role in self.roles:

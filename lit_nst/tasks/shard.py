@@ -32,19 +32,20 @@ def check_trainer(trainer: Trainer) -> None:
 class Shard:
     """The rows of one process: a contiguous part of all of them.
 
-    Convolutions round a lone image otherwise than two, but agree on any even number of images. So where
-    the run has several rows, a process with an odd number computes its last row twice: ``w`` is then the
-    same, bit for bit, on any number of devices.
+    Convolutions round a lone image otherwise than two, but agree on any even number of images. So a process
+    with an odd number of rows computes its last one twice: ``w`` is then the same, bit for bit, on any number of
+    devices, and in any company. A run of one row does so only where that is cheap.
 
     Args:
         total: Rows of the whole run.
         trainer: Knows the number of processes and this one's rank.
+        twice: Also the only row of a run is computed twice.
 
     Raises:
         InputError: More processes than rows, or a strategy that would average gradients.
     """
 
-    def __init__(self, total: int, trainer: Trainer) -> None:
+    def __init__(self, total: int, trainer: Trainer, twice: bool = False) -> None:
         if trainer.world_size > total:
             raise InputError(f"devices: {trainer.world_size} processes for {total} image(s); give at most {total}")
         if trainer.world_size > 1 and not getattr(trainer.strategy, "shards_rows", False):
@@ -58,7 +59,7 @@ class Shard:
         self.total = total
         self.rows: list[int] = torch.arange(total).tensor_split(trainer.world_size)[trainer.global_rank].tolist()
         self.local = len(self.rows)
-        odd = total > 1 and self.local % 2 == 1
+        odd = (total > 1 or twice) and self.local % 2 == 1
         self.padded = [*self.rows, self.rows[-1]] if odd else self.rows
 
     def pad(self, w: Tensor) -> Tensor:

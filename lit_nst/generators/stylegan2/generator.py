@@ -21,6 +21,8 @@ from lit_nst.generators.stylegan2.noise_maps import autocorrelation, normalized
 from lit_nst.generators.stylegan2.prior import Kind, Prior
 from lit_nst.generators.stylegan2.spaces import Spaces
 
+SMALL = 256
+
 
 class StyleGAN2(Generator):
     """StyleGAN2 (Karras et al. 2020): ``w`` is a latent.
@@ -113,6 +115,11 @@ class StyleGAN2(Generator):
     def phases(self) -> int:  # type: ignore[override]
         """Number of the spaces that a search passes through."""
         return len(self.spaces.names)
+
+    @property
+    def small(self) -> bool:  # type: ignore[override]
+        """Up to 256×256."""
+        return self.resolution <= SMALL
 
     @property
     def clamps(self) -> bool:  # type: ignore[override]
