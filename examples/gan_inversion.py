@@ -13,15 +13,17 @@ from lit_nst.minimise import minimise
 from lit_nst.tasks import Inversion
 
 (STEPS,) = map(int, sys.argv[1:] or (200,))
+LAYERS = ("relu1_2", "relu2_2", "relu3_3")
 
 images = Images(target="embedded:portraits/0[0-3].png")
 task = Inversion(
-    StyleGAN2("embedded", prior="whitened"),
-    target=PerceptualLoss(["relu1_2", "relu2_2", "relu3_3"]),
-    pixel=PixelLoss(10.0),
-    regulariser=LatentDistance(0.001),
+    StyleGAN2("embedded", space=["w", "w+"], prior="whitened"),
+    target=PerceptualLoss([f"{layer}{size}" for size in ("", "/2", "/4", "/8") for layer in LAYERS]),
+    pixel=PixelLoss(40.0),
+    regulariser=LatentDistance(0.03),
     features=VGG16("random", width=0.25),
     optimizer=partial(torch.optim.Adam, lr=0.1),
+    floor=16,
 )
 found = minimise(task, images, STEPS)  # 4×3×64×64 in [0, 1]; the latents are task.best
 write_png(torch.cat(list(found), 2), "gan_inversion.png")
