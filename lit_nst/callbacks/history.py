@@ -26,6 +26,7 @@ class History(Callback):
         task: Any = pl_module
         self._path = Path(trainer.log_dir or trainer.default_root_dir) / "metrics.csv"
         names = [*task.compared, *([] if task.regulariser is None else ["regulariser"])]
+        names += [] if task.generator.penalty(task.w.detach()) is None else ["noise"]
         lines = [["step", "loss", *names, "rows"]]
         if trainer.global_step and trainer.is_global_zero and self._path.is_file():
             lines += _lines_up_to(self._path, trainer.global_step, len(lines[0]))

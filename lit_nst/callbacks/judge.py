@@ -1,10 +1,12 @@
 """The network that judges results."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lit_nst.errors import InputError
 from lit_nst.features import Features
 from lit_nst.losses import Loss, LPIPSLoss
 from lit_nst.report import feature_distance, feature_realism
@@ -28,6 +30,9 @@ class Judge:
         self.samples: dict[str, Tensor] | None = None
         # VGG takes any picture up to its fourth pooling; AlexNet needs 31 pixels, SqueezeNet 17.
         self.name, self.smallest = "perceptual", 16 if distance is None else 32
+        if distance is None and not network.layers:
+            name = type(network).__name__
+            raise InputError(f"results.judge: {name} has no layers to compare; give --results.judge.layers")
         if distance is not None:
             self.name = "lpips" if isinstance(distance, LPIPSLoss) else type(distance).__name__.lower()
             network.select(distance.layers)
@@ -46,6 +51,21 @@ class Judge:
             return feature_distance(own, other)
         value: Tensor = self.distance(own, self.distance.measure(other))
         return value
+
+    @torch.no_grad()
+    def check(self, size: Sequence[int]) -> None:
+        """Tries the network on a picture, of at most 64 pixels to a side.
+
+        Raises:
+            InputError: It does not take pictures of that size, or its maps do not fit the distance.
+        """
+        probe = torch.full((1, 3, *(min(side, SIDE) for side in size)), 0.5)
+        try:
+            self.between(probe, probe)
+        except InputError as error:
+            # A loss knows the option of a task's network only.
+            reason = str(error).replace("--model.features", "--results.judge")
+            raise InputError(f"results.judge: {reason}") from None
 
     @torch.no_grad()
     def know(self, generator: Any, count: int) -> None:

@@ -73,6 +73,7 @@ class Results(Callback):
         self._pictures = Pictures(
             load_truth(trainer, task, rows), load_content(trainer, task, rows), styles_of(task, rows)
         )
+        self.judge.check(task.size)
         if self.samples and trainer.is_global_zero:
             self.judge.know(task.generator, self.samples)
 
@@ -163,8 +164,8 @@ def _own(task: Any) -> dict[str, Tensor]:
         if isinstance(loss, ContentLoss):
             own[f"energy_{name}"] = loss.energy(task.references[name])[: len(local)]
     if len(task.degradation):
-        own["measurement"] = task.target[: len(local)]
-        own["predicted"] = task.degradation(task.shard.pad(local))[: len(local)]
+        own["measurement"] = task.target[: len(local)].float()
+        own["predicted"] = task.degradation(task.shard.pad(local))[: len(local)].float()
         if len(task.degradation) == 1 and isinstance(mask := task.degradation[0], Mask):
             known = mask.known(task.shard.pad(local))
             own["hole"] = (known.expand(len(task.shard.padded), -1, -1, -1)[: len(local)] == 0).to(local.dtype)

@@ -44,6 +44,10 @@ class Generator(nn.Module):
         """
         return x
 
+    def share(self, noise: Tensor, phase: int) -> Tensor:
+        """Noise as a search adds it to ``w``: the same in all coordinates that are one in a phase."""
+        return noise
+
     def sample(self, count: int, seed: int) -> Tensor:
         """Random rows of ``w`` as the generator knows them.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,8 @@ class Loss(nn.Module):
                 weight * self.distance(own[layer], target[layer])
                 for layer, weight in zip(self.layers, self.layer_weights, strict=True)
             ]
-        return _factor(self) * torch.stack(terms).sum(0)
+        # One after the other: a sum over a stacked axis is rounded by the number of rows beside it.
+        return _factor(self) * reduce(torch.add, terms)
 
     @property
     def weights(self) -> list[float]:

@@ -17,6 +17,8 @@ class NormalizedGradient(Optimizer):
     farther than n·lr. That bound, rather than a weight, keeps it near its start: one setting serves objectives of
     very different sizes.
 
+    Where noise maps are optimised, ``w`` is one vector for all: latents and maps share its step.
+
     Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", 2023. Departure: their steps have no √d
     and are absolute; in the task, ``lr`` is in units of the generator's scale.
 

@@ -114,7 +114,8 @@ class Task(Objective):
         if size == 0:
             return self.w
         noise = [normal(self.w.shape[1:], self.seed, "jitter", *key, self.global_step) for key in self.row_keys()]
-        return self.generator.project(self.w + size * self.generator.scale * torch.stack(noise).to(self.w))
+        shared = self.generator.share(torch.stack(noise), self.phases(self.global_step)).to(self.w)
+        return self.generator.project(self.w + size * self.generator.scale * shared)
 
     @torch.no_grad()
     def keep_best(self, w: Tensor, total: Tensor, stop: bool = True) -> Tensor:
@@ -203,10 +204,15 @@ class Task(Objective):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _line_searches(self, optimizer: RowLBFGS) -> RowLBFGS:
-        if self.search.jitter or self.generator.clamps or self.generator.phases > 1:
-            name, use = ("generator.box clamp", "sigmoid or none") if self.generator.clamps else ("search.jitter", "0")
-            name, use = ("a change of generator.space", "one space") if self.generator.phases > 1 else (name, use)
-            raise InputError(f"optimizer RowLBFGS: {name} would move w behind its line search; use {use}")
+        moved = {
+            "a change of generator.space": (self.generator.phases > 1, "one space"),
+            "generator.noise optimized": (getattr(self.generator, "noise", None) == "optimized", "const or none"),
+            "generator.box clamp": (self.generator.clamps, "sigmoid or none"),
+            "search.jitter": (self.search.jitter, "0"),
+        }
+        for name, (moves, use) in moved.items():
+            if moves:
+                raise InputError(f"optimizer RowLBFGS: {name} would move w behind its line search; use {use}")
         optimizer.row_losses = lambda: self.row_losses
         for group in optimizer.param_groups:
             group["first_step"] *= float(self.generator.scale)

@@ -36,14 +36,12 @@ def nearest_samples(task: "Objective") -> Tensor:
     target = task.get_buffer("target")
     factor = -(-max(target.shape[-2:]) // SIDE)
     wanted = shrunk(target, factor)
-    drawn: list[Tensor] = []
+    distances = []
     for part in torch.split(samples, BATCH):
         # An even number of samples is drawn alike in any batch, which a lone one is not.
-        drawn += task.generator(_even(part))[: len(part)].clamp(0, 1)
-    distances = []
-    for image in drawn:
-        measured = task.degradation(image.expand(len(target), -1, -1, -1))
-        distances.append(row_mean((shrunk(measured, factor) - wanted).square()))
+        for image in task.generator(_even(part))[: len(part)].clamp(0, 1):
+            measured = task.degradation(image.expand(len(target), -1, -1, -1))
+            distances.append(row_mean((shrunk(measured, factor) - wanted).square()))
     order = torch.stack(distances).nan_to_num(torch.inf).argsort(dim=0, stable=True)
     restarts = [task.grid[row].restart for row in task.shard.rows]
     return samples[[int(order[restart, i]) for i, restart in enumerate(restarts)]]

@@ -1,10 +1,13 @@
 """The settings of a search."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 from lit_nst.errors import InputError
+
+MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Search:
             ``Pixels``.
         spread: Standard deviation of the noise added to the start, in units of the generator's scale;
             ``center`` with a spread is the noise start of the papers.
-        restarts: Starts of every problem, a row each.
+        restarts: Starts of every problem, a row each; spread, jitter or candidates make them differ.
         keep: Of the restarts of a problem, ``all`` or the ``best`` one goes into the results.
         candidates: Random samples of the generator among which each row starts from the one whose measurement is
             nearest to the target's at low resolution, the second restart from the second nearest, and so on; 0: the
@@ -33,7 +36,8 @@ class Search:
             ``--seed_everything``.
 
     Raises:
-        InputError: No start at all, a negative spread or a negative jitter.
+        InputError: No start at all; too few or too many candidates; a negative spread or jitter; a ramp that is no
+            share of the run.
     """
 
     start: str = "center"
@@ -53,8 +57,12 @@ class Search:
             raise InputError(f"search.restarts is {self.restarts}; give at least 1")
         if self.keep not in ("all", "best"):
             raise InputError(f'search.keep is "{self.keep}"; give all or best')
-        if self.candidates < 0 or 0 < self.candidates < self.restarts:
-            raise InputError(f"search.candidates is {self.candidates}; give 0, or at least one for each restart")
+        if self.candidates and not self.restarts <= self.candidates <= MOST:
+            advice = f"give 0, or at least one for each restart and at most {MOST}"
+            raise InputError(f"search.candidates is {self.candidates}; {advice}")
+        for name in ("ramp_up", "ramp_down"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"search.{name} is {getattr(self, name):g}; give a share from 0 to 1")
         for name in ("phases", "phase_steps"):
             values = getattr(self, name)
             if values is not None and not (values and all(0 < value < math.inf for value in values)):
@@ -62,3 +70,6 @@ class Search:
         for name in ("spread", "jitter"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"search.{name} is {getattr(self, name):g}; give 0 or more")
+        if self.restarts > 1 and self.start != "style" and not (self.candidates or self.spread or self.jitter):
+            advice = "give search.spread, search.jitter or search.candidates"
+            warnings.warn(f"search.restarts is {self.restarts}, but all start alike; {advice}", stacklevel=2)

@@ -30,7 +30,8 @@ def start(task: "Objective", shape: torch.Size) -> Tensor:
     """
     noise = torch.stack([normal(shape, task.seed, "start", *key) for key in task.row_keys()])
     base = _base(task, noise)
-    return task.generator.project(base + task.search.spread * task.generator.scale * noise)
+    spread = task.search.spread * task.generator.scale
+    return task.generator.project(base + spread * task.generator.share(noise, 0))
 
 
 def _base(task: "Objective", noise: Tensor) -> Tensor:

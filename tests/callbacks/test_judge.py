@@ -41,6 +41,20 @@ def test_lpips_by_its_name():
     assert judge.between(pictures(1, 16), pictures(1, 16)).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_network_without_layers():
+    with pytest.raises(InputError, match=r"^results\.judge: VGG16 has no layers to compare; give --results\.judge\.l"):
+        Judge(VGG16("random"))
+
+
+def test_network_of_other_channels_than_the_distance():
+    pytest.importorskip("lpips")
+    judge = Judge(VGG16("random", width=0.25), LPIPSLoss("vgg"))
+    with pytest.raises(InputError, match=r"^results\.judge: LPIPSLoss: relu1_2 has 16 channels, .* for 64; give --r"):
+        judge.check((16, 16))
+    assert judge.realism(pictures()) is None
+    assert Judge(network()).check((1024, 1024)) is None
+
+
 def test_realism_of_samples_is_about_one_and_of_noise_large(tiny_generator):
     judge, net = Judge(network()), StyleGAN2(str(tiny_generator), samples=50)
     assert judge.realism(pictures()) is None

@@ -10,7 +10,7 @@ from lit_nst.callbacks import Degrade, Results
 from lit_nst.data import Images, read_image
 from lit_nst.degradations import Downsample, Mask
 from lit_nst.errors import InputError
-from lit_nst.features import VGG16
+from lit_nst.features import VGG16, AlexNet
 from lit_nst.generators import Pixels, StyleGAN2
 from lit_nst.losses import ContentLoss, MeanVarLoss, PixelLoss
 from lit_nst.report import feature_distance, psnr, ssim
@@ -209,6 +209,19 @@ def test_picture_that_is_not_finite_does_not_cost_the_others(images, tmp_path):
     assert (result(tmp_path, "02") == 0).all()
     assert (result(tmp_path, "03") > 0).any()
     assert np.isfinite([row["psnr"] for row in record["rows"]]).all()
+
+
+def test_judge_that_does_not_fit_ends_the_run_before_its_first_step(tiny_generator, images, tmp_path):
+    task = inversion(tiny_generator)
+    with pytest.raises(InputError, match=r"^results\.judge: AlexNet: the image is 1×3×16×16; "):
+        fit(task, images, tmp_path, callbacks=[Results(AlexNet("random", ["pool5"]))])
+    assert task.first_loss.isinf().all()
+
+
+def test_measurement_in_double_precision(tiny_generator, images, judge, tmp_path):
+    mask = Degrade(Mask(box=[0, 0, 0.5, 0.5]))
+    fit(inversion(tiny_generator), images, tmp_path, 2, callbacks=[mask, Results(judge)], precision="64-true")
+    assert figures(tmp_path)["mean"]["measurement_perceptual"] > 0
 
 
 def test_best_of_the_restarts_is_kept(tiny_generator, images, tmp_path, judge):

@@ -123,6 +123,20 @@ def test_architecture_is_inferred(tmp_path, depth, clamp):
     assert (net.resolution, net.num_ws) == (32, 8)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 1}, r"^generator\.samples is 1; give at least 2, better thousands$"),
+        ({"seed": -1}, r"^generator\.seed is -1; give a number from 0 to 4294967295$"),
+        ({"noise_weight": -1.0}, r"^generator\.noise_weight is -1; give 0 or more$"),
+        ({"noise": "random"}, r'^generator\.noise is "random"; give const, none or optimized$'),
+    ],
+)
+def test_bad_options(tiny_generator, options, message):
+    with pytest.raises(InputError, match=message):
+        StyleGAN2(str(tiny_generator), **options)
+
+
 class TestErrors:
     def check(self, weights, *words):
         with pytest.raises(InputError) as error:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
+from lit_nst.callbacks import History
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.generators import StyleGAN2
@@ -54,6 +55,32 @@ def test_the_first_phase_is_a_run_in_its_space(tiny_generator, images, tmp_path)
     fit(alone, images, tmp_path, STEPS // 2, callbacks=[own := Recorder()])
     for w, expected in zip(seen.w[: STEPS // 2], own.w, strict=True):
         torch.testing.assert_close(w[:, 0], expected, rtol=0, atol=1e-4)
+
+
+def test_noise_parts_no_latents_of_a_phase(tiny_generator, images, tmp_path):
+    """Neither that of the start nor the jitter, which the best ``w`` keeps."""
+
+    class First(Callback):
+        def on_train_batch_end(self, trainer, task, *_):
+            if trainer.global_step == 2:
+                seen.extend([task.w.detach().clone(), task.best.clone(), task._jittered().detach()])
+
+    seen, search = [], Search(spread=0.5, jitter=0.5, restarts=2, phases=[1, 2])
+    fit(task(tiny_generator, ["w", "w++"], search=search), images, tmp_path, STEPS, callbacks=[First()])
+    assert [float(spread(w)) for w in seen] == [0, 0, 0]
+    assert not torch.equal(seen[0][0], seen[0][1])
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_noise_of_a_phase_is_that_of_each_of_its_latents(tiny_generator):
+    net = StyleGAN2(str(tiny_generator), space=["w", "w+", "w++"], samples=200)
+    noise, group = torch.randn(2, 60, 8), net.spaces.group
+    rows = net.share(noise, 1)
+    assert torch.equal(rows, rows[:, [int((group == row).nonzero()[0]) for row in range(6)]][:, group])
+    assert len(rows[0].unique(dim=0)) == 6
+    assert torch.equal(net.share(noise, 0), noise[:, :1].expand_as(noise))
+    assert torch.equal(net.share(noise, 2), noise)
+    assert torch.equal(net.tie(noise, 1)[:, 0], noise[:, group == 0].mean(1))
 
 
 def test_steps_have_a_factor_in_each_phase(tiny_generator, images, tmp_path):
@@ -119,7 +146,8 @@ def test_noise_maps_are_optimised_and_stay_normalised(tiny_generator, images, tm
     net = StyleGAN2(str(tiny_generator), space="w", noise="optimized", noise_weight=1.0, samples=200)
     run = inversion(tiny_generator, net, search=Search())
     before = net.maps(net.center[None])
-    trainer = fit(run, images, tmp_path, STEPS)
+    trainer = fit(run, images, tmp_path, STEPS, callbacks=[History()])
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[0] == "step,loss,target,regulariser,noise,rows"
     assert set(run.terms(run.w)) == {"target", "regulariser", "noise"}
     for x, old in zip(net.maps(run.best), before, strict=True):
         assert (x - old).abs().amax() > 0.05
@@ -128,7 +156,23 @@ def test_noise_maps_are_optimised_and_stay_normalised(tiny_generator, images, tm
     assert trainer.global_step == STEPS
 
 
+def test_noise_maps_get_no_noise_of_the_search(tiny_generator, images, tmp_path):
+    net = StyleGAN2(str(tiny_generator), space="w", noise="optimized", samples=200)
+    run = inversion(tiny_generator, net, search=Search(spread=0.5, jitter=0.5))
+    before = net.maps(net.center[None])
+    still = lambda p: torch.optim.SGD(p, lr=1e-12)  # noqa: E731
+    run.optimizer = still
+    fit(run, images, tmp_path, 1)
+    for w in (run.w, run.best):
+        assert (net.standardize(w).abs().amax(1) > 0.1).all()
+        for x, old in zip(net.maps(w), before, strict=True):
+            torch.testing.assert_close(x, old.expand_as(x), rtol=0, atol=1e-4)
+
+
 def test_a_line_search_needs_one_space(tiny_generator, images, tmp_path):
+    noisy = StyleGAN2(str(tiny_generator), space="w", noise="optimized", samples=200)
+    with pytest.raises(InputError, match=r"RowLBFGS: generator\.noise optimized would move w .* use const or none$"):
+        fit(inversion(tiny_generator, noisy, search=Search(), optimizer=RowLBFGS), images, tmp_path, 2)
     with pytest.raises(InputError, match=r"RowLBFGS: a change of generator\.space"):
         fit(task(tiny_generator, ["w", "w+"], search=Search(), optimizer=RowLBFGS), images, tmp_path, 2)
 

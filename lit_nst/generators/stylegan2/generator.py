@@ -42,15 +42,15 @@ class StyleGAN2(Generator):
             them what the latent does not explain.
         prior: What the latent distance measures: ``"isotropic"``, |w − w̄|²/σ², ``"standardized"``, with
             the σ of each coordinate, or ``"whitened"``, with their covariance, or ``"pn"``, the same after undoing the
-            last leaky ReLU. Each is divided by the number of coordinates, so that a sample is at distance 1. In Z
-            it is |z|².
+            last leaky ReLU. Each is divided by the number of coordinates, so that a sample is at distance 1, or below
+            where it is whitened, see ``Prior``. In Z it is |z|².
         noise_weight: Factor of the noise maps' autocorrelation, where they are optimised.
         samples: Number of samples behind w̄, σ and the prior.
         seed: Seed of these samples.
 
     Raises:
-        InputError: The file is missing, damaged or of another kind; an unknown space or prior; noise that is
-            optimised in a space other than ``w`` and ``w+``.
+        InputError: The file is missing, damaged or of another kind; an unknown space, noise or prior; noise that is
+            optimised in a space other than ``w`` and ``w+``; fewer than two samples.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class StyleGAN2(Generator):
         seed: int = 123,
     ) -> None:
         super().__init__()
+        _check(noise, noise_weight, samples, seed)
         path = resolve(weights)
         self.architecture, state = read(path)
         self.digest = sha256(path)
@@ -134,6 +135,13 @@ class StyleGAN2(Generator):
         """The mean over what is one coordinate in the space of a phase."""
         return self.spaces.tie(x, phase)
 
+    def share(self, noise: Tensor, phase: int) -> Tensor:
+        """The same noise where the space of a phase has one coordinate; none in the noise maps."""
+        if self.noise != "optimized":
+            return self.spaces.share(noise, phase)
+        size = math.prod(self.spaces.shape)
+        return torch.cat([noise[:, :size], torch.zeros_like(noise[:, size:])], 1)
+
     def sample(self, count: int, seed: int) -> Tensor:
         """Random rows of ``w``, as the mapping network makes them; with the stored noise."""
         z = torch.stack([torch.randn(self.architecture.z_dim, generator=keyed(seed, "z", i)) for i in range(count)])
@@ -148,7 +156,7 @@ class StyleGAN2(Generator):
         return w
 
     def standardize(self, w: Tensor) -> Tensor:
-        """Coordinates whose mean square is 1 over the generator's samples; noise maps are left out."""
+        """The prior's coordinates, whose mean square is 1 or less over the samples; noise maps are left out."""
         w, _ = self._split(w)
         return w if self.spaces.last == "z" else self.prior(w)
 
@@ -219,6 +227,17 @@ class StyleGAN2(Generator):
         z = np.random.RandomState(seed).randn(count, self.architecture.z_dim).astype(np.float32)
         w: Tensor = self.mapping(torch.from_numpy(z))
         return w[:, 0]
+
+
+def _check(noise: str, noise_weight: float, samples: int, seed: int) -> None:
+    if noise not in ("const", "none", "optimized"):
+        raise InputError(f'generator.noise is "{noise}"; give const, none or optimized')
+    if not 0 <= noise_weight < math.inf:
+        raise InputError(f"generator.noise_weight is {noise_weight:g}; give 0 or more")
+    if samples < 2:
+        raise InputError(f"generator.samples is {samples}; give at least 2, better thousands")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"generator.seed is {seed}; give a number from 0 to {2**32 - 1}")
 
 
 __all__ = ["Architecture", "StyleGAN2"]

@@ -17,7 +17,10 @@ Kind = Literal["isotropic", "standardized", "whitened", "pn"]
 
 
 class Prior(nn.Module):
-    """Latents → coordinates whose mean square is 1 over the samples.
+    """Latents → coordinates whose mean square is 1 over the samples, or less where a floor holds.
+
+    Whitening divides by Σ + 10⁻³·σ²: directions in which the samples hardly spread, as they do not fill W, count less
+    than 1 instead of outweighing all others. A sample of the shipped portraits is at 0.64 (``pn``: 0.57).
 
     Args:
         samples: Latents of the mapping network, N×w_dim.

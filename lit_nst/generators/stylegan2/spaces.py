@@ -40,20 +40,26 @@ class Spaces:
         self.shape = {
             "z": (architecture.z_dim,), "w": (w_dim,), "w+": (self.num_ws, w_dim), "w++": (sum(self.fans), w_dim)
         }[self.last]  # fmt: skip
-        # The row of W+ that each latent of W++ belongs to.
+        # The row of W+ that each latent of W++ belongs to; those of one row lie side by side.
         self.group = torch.tensor(architecture.rows).repeat_interleave(torch.tensor(self.fans))
+        self.sizes = self.group.bincount().tolist()
 
     def tie(self, x: Tensor, phase: int) -> Tensor:
         """The mean of x over the coordinates that are one in a phase, in each of them: B×shape → the same."""
-        space = self.names[phase]
-        if space == self.last:
+        if self.names[phase] == self.last:
             return x
-        if space == "w":
-            return x.mean(1, keepdim=True).expand_as(x)
-        group = self.group.to(x.device)
-        sums = x.new_zeros(len(x), self.num_ws, x.shape[2]).index_add_(1, group, x)
-        return (sums / group.bincount(minlength=self.num_ws)[:, None])[:, group]
+        return torch.cat([part.mean(1, keepdim=True).expand_as(part) for part in self._parts(x, phase)], 1)
+
+    def share(self, x: Tensor, phase: int) -> Tensor:
+        """The first x of the coordinates that are one in a phase, in each of them: B×shape → the same."""
+        if self.names[phase] == self.last:
+            return x
+        return torch.cat([part[:, :1].expand_as(part) for part in self._parts(x, phase)], 1)
 
     def latent(self, w: Tensor) -> Tensor:
         """Rows of W, W+ or W++ → what the synthesis network takes."""
         return w.unsqueeze(1).expand(-1, self.num_ws, -1) if w.dim() == 2 else w
+
+    def _parts(self, x: Tensor, phase: int) -> tuple[Tensor, ...]:
+        """The coordinates that are one in a phase before the last."""
+        return torch.split(x, [x.shape[1]] if self.names[phase] == "w" else self.sizes, 1)
