@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from lit_nst.files import write_atomically
 from lit_nst.generators import Generator
 
 NAMES = ("latent.npz", "latent.safetensors")
+NOISE = ("const", "none", "optimized")
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,22 @@ def read_latents(path: Path) -> Latents:
     """Reads either file.
 
     Raises:
-        InputError: Not there, damaged, or not of this kind.
+        InputError: Not there, damaged, or not of this kind; numbers that are not finite; names that are no names of
+            files, or two that are one.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a run's results/latent.safetensors or latent.npz")
     try:
         tensors, told, names = _npz(path) if path.suffix == ".npz" else _safetensors(path)
-        latent = tensors.pop("latent")
-        maps = [tensors[f"noise_{i}"] for i in range(len(tensors))]
+        latent = _finite(tensors.pop("latent"), "latent")
+        maps = [_finite(tensors[f"noise_{i}"], "noise") for i in range(len(tensors))]
         digests = told["generator_sha256"], told["weights_sha256"]
-        if latent.dim() != 3 or len(names) != len(latent) or not latent.is_floating_point():
+        if latent.dim() != 3 or len(names) != len(latent) or len(names) == 0:
             raise ValueError(f"latent of shape {tuple(latent.shape)} and {len(names)} names")
-        return Latents(latent.float(), names, told["noise"], digests, maps)
+        if told["noise"] not in NOISE or (told["noise"] == NOISE[-1]) != bool(maps):
+            raise ValueError(f"{len(maps)} noise maps where the noise is {told['noise'][:80]!a}")
+        _check_names(names)
+        return Latents(latent, names, told["noise"], digests, maps)
     except (
         SafetensorError,
         BadZipFile,
@@ -86,15 +94,43 @@ def read_latents(path: Path) -> Latents:
         EOFError,
         TypeError,
         NotImplementedError,
+        MemoryError,
+        RecursionError,
+        zlib.error,
     ) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: not the latents of a run ({reason}); give its results/latent.safetensors") from None
+
+
+def _finite(value: Tensor, what: str) -> Tensor:
+    if not value.is_floating_point() or not bool(value.isfinite().all()):
+        raise ValueError(f"{what} holds numbers that are not finite, or no floating-point numbers")
+    return value.float()
+
+
+def _check_names(names: list[str]) -> None:
+    """Names of the rows become names of files."""
+    for name in names:
+        if (
+            name in (".", "..")
+            or Path(name).name != name
+            or "\\" in name
+            or "\0" in name
+            or not 0 < len(os.fsencode(name)) <= LONGEST_NAME
+        ):
+            raise ValueError(f"{name[:80]!a} is no name of a picture")
+    if len({name.casefold() for name in names}) < len(names):
+        raise ValueError("two pictures of one name")
 
 
 Parts = tuple[dict[str, Tensor], dict[str, str], list[str]]
 
 
 def _npz(path: Path) -> Parts:
+    with ZipFile(path) as archive:
+        # ``np.savez`` does not compress; what is packed could be of any size.
+        if any(entry.file_size > entry.compress_size for entry in archive.infolist()):
+            raise ValueError("it is compressed")
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     told = {key: str(arrays.pop(key)) for key in ("generator_sha256", "weights_sha256", "noise")}
@@ -106,4 +142,7 @@ def _safetensors(path: Path) -> Parts:
     with safe_open(path, framework="pt") as file:
         told = file.metadata() or {}
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    return tensors, told, [str(name) for name in json.loads(told["names"])]
+    names = json.loads(told["names"])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its names are no list of names")
+    return tensors, told, names

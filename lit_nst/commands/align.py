@@ -122,9 +122,23 @@ def _check(photos: Sequence[Path], options: argparse.Namespace) -> None:
         other = taken.setdefault(photo.stem.casefold(), photo)
         if other is not photo:
             raise InputError(f"{other} and {photo} would both be written as {photo.stem}.png; use two --out folders")
-        for path in _outputs(photo, options):
-            if path.resolve() == photo.resolve():
-                raise InputError(f"--out: {path} is the photo itself; give another folder")
+    _check_outputs(photos, options)
+
+
+def _check_outputs(photos: Sequence[Path], options: argparse.Namespace) -> None:
+    """Nothing is written twice, or over what is read."""
+    inputs = {photo.resolve(): "the photo itself" for photo in photos}
+    points = Path(options.landmarks) if options.landmarks else None
+    if points is not None:
+        files = list(points.iterdir()) if points.is_dir() else [points]
+        inputs |= {file.resolve(): "a file of landmarks" for file in files}
+    written = set[Path]()
+    for path in (path for photo in photos for path in _outputs(photo, options)):
+        if path.resolve() in inputs:
+            raise InputError(f"--out: {path} is {inputs[path.resolve()]}; give another folder")
+        if path.resolve() in written:
+            raise InputError(f"{path} would be written twice; give another --figure, or two --out folders")
+        written.add(path.resolve())
 
 
 def _outputs(photo: Path, options: argparse.Namespace) -> tuple[Path, Path, Path]:

@@ -1,18 +1,19 @@
 """``python cli.py convert ffhq.pkl ffhq.safetensors``."""
 
+import contextlib
+import math
 import os
 import secrets
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_nst.commands.parser import CommandParser
 from lit_nst.errors import InputError
 from lit_nst.functional.random import normal
 from lit_nst.generators.stylegan2.checkpoint import check_name, read, resolve, write
-from lit_nst.generators.stylegan2.formats.own import build
-from lit_nst.generators.stylegan2.network import Architecture
+from lit_nst.generators.stylegan2.formats.state import build
 
 TEXT = """Writes a StyleGAN2 in another format: reads .pkl (NVlabs), .pt or .pth (rosinality, pSp, e4e, ReStyle, or a
 state dict by NVlabs' names) and .safetensors (this project's); writes .safetensors or .pt (rosinality's).
@@ -70,11 +71,21 @@ def convert(source: Path, target: Path, half: bool = False) -> str:
         equal = all(torch.equal(copy[key], value.to(dtype).float()) for key, value in state.items())
         if again != architecture or copy.keys() != state.keys() or not equal:
             raise InputError(f"{target}: what was written is not what was read, so it was not kept; please report this")
-        difference = float((_draw(architecture, state) - _draw(again, copy)).abs().max())
+        nets = build(architecture)
+        difference = float((_draw(nets, state) - _draw(nets, copy)).abs().max())
+        if not math.isfinite(difference):
+            raise InputError(
+                f"{source}: its images have values that are not finite; the training or the file is broken"
+            )
         os.replace(draft, target)
+    except OSError as error:
+        # Of a full disk, or a file that cannot be written, the system names no file, or the draft.
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from None
     finally:
-        draft.unlink(missing_ok=True)
-    side, numbers = architecture.resolution, sum(parameter.numel() for parameter in build(architecture).parameters())
+        # Also where the folder could not be made.
+        with contextlib.suppress(OSError):
+            draft.unlink()
+    side, numbers = architecture.resolution, sum(parameter.numel() for parameter in nets.parameters())
     return (
         f"{target}: {side}×{side}, {architecture.num_ws} rows of w, {numbers / 1e6:.2f} M parameters, images differ by "
         f"{difference:.1e} at most"
@@ -91,9 +102,9 @@ def _check_target(source: Path, target: Path, force: bool) -> None:
 
 
 @torch.no_grad()
-def _draw(architecture: Architecture, state: dict[str, Tensor]) -> Tensor:
+def _draw(nets: nn.ModuleDict, state: dict[str, Tensor]) -> Tensor:
     """An image of one seeded z, about [-1, 1]."""
-    nets = build(architecture)
     nets.load_state_dict(state, assign=True)
-    image: Tensor = nets["synthesis"](nets["mapping"](normal((1, architecture.z_dim), 0, "convert")))
+    z = normal((1, state["mapping.fc0.weight"].shape[1]), 0, "convert")
+    image: Tensor = nets["synthesis"](nets["mapping"](z))
     return image

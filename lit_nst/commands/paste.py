@@ -1,7 +1,6 @@
 """``python cli.py paste photo.jpg restored.png --alignment faces/photo.json --out result.png``."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +60,14 @@ def _quad(path: Path, photo: Tensor, name: Path) -> Quad:
         size = int(record["source_width"]), int(record["source_height"])
         quad = np.asarray(record["quad"], np.float64)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
         raise InputError(f"--alignment: {path} is not a record of align ({reason}); align the photo again") from None
     if size != (photo.shape[2], photo.shape[1]):
         raise InputError(
-            f"{name} is {photo.shape[2]}×{photo.shape[1]}, and {path} was made from {record.get('source')} of "
-            f"{size[0]}×{size[1]}; give that photo"
+            f"{name} is {photo.shape[2]}×{photo.shape[1]}, and {path} was made from {_shown(record.get('source'))} of "
+            f"{_shown(size[0])}×{_shown(size[1])}; give that photo"
         )
-    if quad.shape != (4, 2) or not math.isfinite(quad.sum()):
+    if quad.shape != (4, 2) or not np.isfinite(quad).all():
         raise InputError(f"--alignment: the quad in {path} is not four points; align the photo again")
     return quad
 
@@ -78,10 +77,16 @@ def _record(path: Path) -> dict[str, Any]:
         raise InputError(f"--alignment: {path} does not exist; give the .json that align wrote")
     try:
         record = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--alignment: {path} is not JSON ({error}); align the photo again") from None
     if not isinstance(record, dict):
         raise InputError(f"--alignment: {path} is not a record of align; align the photo again")
     if record.get("version", VERSION) != VERSION:
-        raise InputError(f"--alignment: {path} has version {record['version']}, not {VERSION}; align the photo again")
+        found = _shown(record["version"])
+        raise InputError(f"--alignment: {path} has version {found}, not {VERSION}; align the photo again")
     return record
+
+
+def _shown(value: object) -> str:
+    """What a file says, made fit for one line."""
+    return repr(str(value)[:80])[1:-1]

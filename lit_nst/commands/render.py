@@ -10,6 +10,7 @@ from lit_nst.commands.parser import CommandParser
 from lit_nst.data import read_image, write_png
 from lit_nst.errors import InputError
 from lit_nst.generators import StyleGAN2
+from lit_nst.generators.stylegan2.formats.records import quote
 
 HELP = """Draws the latents of a run again, by the generator that they are of, and by no other.
 
@@ -32,13 +33,19 @@ def main(args: list[str]) -> None:
     parser.add_argument("--generator", default="embedded", help="embedded, or the file of the run's generator")
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     options = parser.parse_args(args)
+    if options.out.exists() and (not options.out.is_dir() or options.out.samefile(options.latent.parent)):
+        raise InputError(f"--out: {options.out} is a file, or the folder of the latents; give another folder")
     latents = read_latents(options.latent)
-    generator = StyleGAN2(options.generator, noise="none" if latents.noise == "none" else "const")
+    # Samples serve the search alone.
+    generator = StyleGAN2(options.generator, noise="none" if latents.noise == "none" else "const", samples=2)
     _check(latents, generator, options.latent, options.generator)
     images = draw(generator, latents)
+    if not bool(images.isfinite().all()):
+        raise InputError(f"{options.latent}: its latents are so large that their pictures are not finite")
+    compared = _compared(latents, images, options.latent.parent)
     for name, image in zip(latents.names, images, strict=True):
-        write_png(image, options.out / f"{Path(name).name}.png")
-    print(f"{len(images)} pictures in {options.out}{_compared(latents, images, options.latent.parent)}")
+        write_png(image, options.out / f"{name}.png")
+    print(f"{len(images)} pictures in {options.out}{compared}")
 
 
 @torch.no_grad()
@@ -56,8 +63,9 @@ def draw(generator: StyleGAN2, latents: Latents) -> Tensor:
 def _check(latents: Latents, generator: StyleGAN2, path: Path, given: str) -> None:
     own = generator.digest, generator.weights_digest()
     if latents.digests[0] != own[0] and latents.digests[1] != own[1]:
+        told = quote(latents.digests[0])[:16]
         raise InputError(
-            f"{path}: its generator has the SHA-256 {latents.digests[0][:16]}…, {given} has {str(own[0])[:16]}…; "
+            f"{path}: its generator has the SHA-256 {told}…, {given} has {str(own[0])[:16]}…; "
             "give that generator with --generator"
         )
     rows, w_dim = latents.latent.shape[1:]
@@ -66,10 +74,17 @@ def _check(latents: Latents, generator: StyleGAN2, path: Path, given: str) -> No
         raise InputError(
             f"{path}: latents of {rows}×{w_dim}, the generator takes {sizes[0]}×{generator.architecture.w_dim}"
         )
+    sides = [4 * 2 ** ((i + 1) // 2) for i in range(generator.num_ws - 1)]
+    wanted = [(len(latents.latent), 1, side, side) for side in sides] if latents.maps else []
+    if [tuple(x.shape) for x in latents.maps] != wanted:
+        raise InputError(
+            f"{path}: its noise maps are not those of the generator, of {len(sides)} layers; it is damaged"
+        )
 
 
 def _compared(latents: Latents, images: Tensor, folder: Path) -> str:
     """The largest difference to the pictures of the run, where they are there."""
     there = [(folder / f"{name}.png", image) for name, image in zip(latents.names, images, strict=True)]
-    differences = [float((read_image(path)[0] - image).abs().max()) for path, image in there if path.is_file()]
+    pairs = [(read_image(path)[0], image) for path, image in there if path.is_file()]
+    differences = [float((old - image).abs().max()) for old, image in pairs if old.shape == image.shape]
     return f"; at most {255 * max(differences):.2f}/255 from those of the run" if differences else ""

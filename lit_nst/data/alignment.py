@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lit_nst.data.landmarks import Landmarks
+from lit_nst.data.landmarks import FARTHEST, Landmarks
 from lit_nst.data.resize import fit_image
+from lit_nst.data.surroundings import surroundings
 from lit_nst.errors import InputError
 
 Quad = NDArray[np.float64]
@@ -90,7 +91,7 @@ def align(
     quad = face_quad(landmarks)
     _check_side(_side(quad), max(size / 4, 32) if smallest is None else smallest, size)
     shrunk, corners, origin = _shrink(image.detach().cpu().float(), quad, size)
-    region, inner = _surroundings(shrunk, corners)
+    region, inner = surroundings(shrunk, corners)
     face = _sample(region, inner, transform_size, size)
     return Aligned(face.clamp(0, 1).to(image), origin)
 
@@ -159,54 +160,6 @@ def _shrink(image: Tensor, quad: Quad, size: int) -> tuple[Tensor, Quad, Quad]:
     return fit_image(image, small, "stretch"), quad / factor, (quad / factor + 0.5) * true - 0.5
 
 
-def _surroundings(image: Tensor, quad: Quad) -> tuple[Tensor, Quad]:
-    """The part of the picture that the quad needs, continued where it leaves it, and the quad in it."""
-    height, width = image.shape[-2:]
-    side = _side(quad)
-    border = max(round(0.1 * side), 3)
-    first = np.floor(quad.min(0)).astype(int) - border
-    last = np.ceil(quad.max(0)).astype(int) + border
-    start, stop = first.clip(0), np.minimum(last, [width, height])
-    region = image[:, start[1] : stop[1], start[0] : stop[0]]
-    before, after = start - first, last - stop
-    if max(*before, *after) > border - 4:
-        least = max(round(0.3 * side), 1)
-        before, after = before.clip(least), after.clip(least)
-        region = _continued(region, before, after, 0.02 * side)
-        start = start - before
-    return region, quad - start
-
-
-def _continued(image: Tensor, before: NDArray[np.int64], after: NDArray[np.int64], sigma: float) -> Tensor:
-    """Reflection, blurred and faded to the median colour with the distance from the picture."""
-    padded = np.pad(image.numpy(), ((0, 0), (before[1], after[1]), (before[0], after[0])), "reflect")
-    x, y = (np.arange(length, dtype=np.float32) for length in padded.shape[:0:-1])
-    across, down = (
-        np.maximum(1 - t / before[axis], 1 - (len(t) - 1 - t) / after[axis]) for axis, t in enumerate((x, y))
-    )
-    outside = torch.from_numpy(np.maximum(across[None], down[:, None]).astype(np.float32))
-    result = torch.from_numpy(padded)
-    result = torch.lerp(result, _blurred(result, sigma), (3 * outside + 1).clamp(0, 1))
-    median = torch.from_numpy(np.median(result.numpy(), (1, 2)).astype(np.float32))
-    return torch.lerp(result, median[:, None, None].expand_as(result), outside.clamp(0, 1))
-
-
-def _blurred(image: Tensor, sigma: float) -> Tensor:
-    """A Gaussian of ±4σ along both axes, with borders reflected, edge pixel included.
-
-    Through the Fourier transform: the kernels are hundreds of pixels wide.
-    """
-    radius = int(4 * sigma + 0.5)
-    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-6)) ** 2)
-    kernel = torch.from_numpy(taps / taps.sum()).float()
-    for axis in (1, 2):
-        widths = [(radius, radius) if dim == axis else (0, 0) for dim in range(3)]
-        line = torch.from_numpy(np.pad(image.numpy(), widths, "symmetric")).movedim(axis, -1)
-        spectrum = torch.fft.rfft(line) * torch.fft.rfft(kernel, line.shape[-1])
-        image = torch.fft.irfft(spectrum, line.shape[-1])[..., 2 * radius :].movedim(-1, axis)
-    return image
-
-
 def _sample(image: Tensor, quad: Quad, transform_size: int, size: int) -> Tensor:
     """Bilinear over the quad, Lanczos to the size; a channel at a time, as FFHQ's 4096² pixels are many."""
     corners = tuple((quad + 0.5).flatten().tolist())
@@ -228,7 +181,7 @@ def _unalign(
     if face.shape[-1] > finest:
         face = fit_image(face, (finest, finest), "stretch")
     # Between pixels this fine, straight lines are good enough: the cubics of Pillow are not exact on ramps.
-    scale = min(4 * face.shape[-1], math.ceil(2.5 * side))
+    scale = min(4 * face.shape[-1], math.ceil(2.5 * side), max(face.shape[-1], LARGEST // 2))
     # Pillow counts from the corner of the first pixel, the offset from its centre.
     shift = inverse @ (offset - 0.5)
     data = tuple(float(scale * value) for row, s in zip(inverse, shift, strict=True) for value in (*row, s))
@@ -265,7 +218,8 @@ def _check_place(landmarks: Landmarks, image: Tensor) -> None:
 
 
 def _check_side(side: float, smallest: float, size: int) -> None:
-    if side < smallest:
+    # Neither is a number that is none.
+    if not side >= smallest:
         raise InputError(
             f"the face's square is {side:.0f} pixels wide, less than {smallest:g} for a result of {size}; "
             "give a larger photo, a smaller --size, or --smallest 0"
@@ -279,7 +233,7 @@ def _check_paste(photo: Tensor, face: Tensor, quad: Quad, feather: float) -> Non
         raise InputError(f"paste: the face is {face.shape[2]}×{face.shape[1]}; give a square one")
     if not 0 <= feather <= 0.5:
         raise InputError(f"paste: feather is {feather:g}; give a share of the quad's side from 0 to 0.5")
-    if quad.shape != (4, 2) or not np.isfinite(quad).all():
+    if quad.shape != (4, 2) or not (np.abs(quad) <= FARTHEST).all():
         raise InputError("paste: the quad is not four points of x and y; give that of the alignment")
     across, down = quad[3] - quad[0], quad[1] - quad[0]
     area, longest = abs(across[0] * down[1] - across[1] * down[0]), max(across @ across, down @ down)

@@ -1,6 +1,7 @@
 """Detection of faces, by networks of other packages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -141,13 +142,26 @@ def _yunet(path: str) -> Any:
     def search(picture: NDArray[np.uint8]) -> tuple[Any, Any, Any]:
         height, width = picture.shape[:2]
         try:
-            network = cv2.FaceDetectorYN.create(path, "", (width, height), THRESHOLD)
-            found = network.detect(np.ascontiguousarray(picture[..., ::-1]))[1]
+            with _quiet(cv2):
+                network = cv2.FaceDetectorYN.create(path, "", (width, height), THRESHOLD)
+                found = network.detect(np.ascontiguousarray(picture[..., ::-1]))[1]
         except cv2.error as error:
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split())[:200]
             raise InputError(f"--detector: {path} does not work as a YuNet ({reason}); give another file") from None
         found = np.empty((0, 15)) if found is None else found
         corners = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], 1)
         return corners, found[:, 4:14].reshape(-1, 5, 2), found[:, 14]
 
     return search
+
+
+@contextmanager
+def _quiet(cv2: Any) -> Iterator[None]:
+    """OpenCV prints what it raises as well."""
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lit_nst.errors import InputError
 
 SUFFIXES = (".json", ".npy", ".csv", ".txt", ".pts")
+FARTHEST = 1e9
 
 # Where the two eyes and the two mouth corners are, by the number of points.
 _PLACES: dict[int, tuple[list[int], ...]] = {
@@ -50,6 +51,8 @@ class Landmarks:
             raise InputError(f"landmarks are {shape}; give 4, 5 or 68 points, x and y each")
         if not np.isfinite(given).all():
             raise InputError("landmarks hold a value that is not finite; give pixels")
+        if np.abs(given).max() > FARTHEST:
+            raise InputError(f"landmarks hold {np.abs(given).max():.3g}, which is in no picture; give pixels")
         object.__setattr__(self, "points", _ordered(np.stack([given[place].mean(0) for place in _PLACES[len(given)]])))
 
     @property
@@ -95,15 +98,18 @@ def read_landmarks(path: str | Path, name: str | None = None) -> Landmarks:
         return Landmarks(_read(path, name))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
+    except (OSError, ValueError, EOFError, MemoryError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} cannot be read ({reason}); give landmarks as {', '.join(SUFFIXES)}") from None
 
 
 def _array(points: ArrayLike) -> NDArray[np.float64]:
     try:
-        return np.asarray(points, np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(points)
+        if given.dtype.kind == "c":
+            raise TypeError
+        return given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise InputError("landmarks are not a list of points; give [[x, y], ...]") from None
 
 
@@ -156,7 +162,7 @@ def _of_picture(content: Any, name: str | None) -> Any:
         return next(iter(content.values()))
     keys = [] if name is None else [key for key in (name, Path(name).stem) if key in content]
     if not keys:
-        known = ", ".join(list(content)[:5]) + (", …" if len(content) > 5 else "")
+        known = ", ".join(repr(key[:40])[1:-1] for key in list(content)[:5]) + (", …" if len(content) > 5 else "")
         wanted = "landmarks" if name is None else name
         raise InputError(f'there is no "{wanted}" in it; it holds {known or "nothing"}')
     return content[keys[0]]
@@ -167,5 +173,5 @@ def _rows(text: str) -> list[list[float]]:
     if lines and not re.search(r"\d", "".join(lines[0])):
         lines = lines[1:]
     if wrong := [line for line in lines if len(line) != 2]:
-        raise InputError(f'a line is "{" ".join(wrong[0])}"; give x and y in each')
+        raise InputError(f'a line is "{" ".join(wrong[0][:5])[:80]}"; give x and y in each')
     return [[float(value) for value in line] for line in lines]

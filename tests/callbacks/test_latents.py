@@ -1,4 +1,6 @@
 import json
+import math
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -75,3 +77,55 @@ def test_files_that_are_no_latents_are_refused(tiny_generator, tmp_path):
     np.savez(tmp_path / "objects.npz", latent=np.array([Opens()], dtype=object))
     check(tmp_path / "objects.npz", "allow_pickle")
     assert not canary.exists()
+
+
+TOLD = {"generator_sha256": "x", "weights_sha256": "x", "noise": "const"}
+
+
+def refuses(path, words, latent=None, names=("a", "b"), **tensors):
+    told = {key: tensors.pop(key, value) for key, value in TOLD.items()}
+    latent = torch.zeros(2, 6, 8) if latent is None else latent
+    text = names if isinstance(names, str) else json.dumps(names)
+    save_file({"latent": latent, **tensors}, path, {**told, "names": text})
+    check(path, words)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *([name, "b"] for name in ("../b", "/tmp/b", "..", ".", "", "a\\b", "a\0b", "\ud800", "é" * 150)),
+        *(["a", "a"], ["a", "A"], '"ab"', '{"a": 1, "b": 2}', "[1, 2]", "[" * 100_000, "["),
+    ],
+)
+def test_names_become_names_of_files(tmp_path, names):
+    refuses(tmp_path / "a.safetensors", "not the latents of a run", names=names)
+
+
+def test_numbers_that_cannot_be_drawn(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for bad in (math.nan, math.inf):
+        refuses(path, "not finite", torch.full((2, 6, 8), bad))
+        refuses(
+            path, "noise holds numbers that are not finite", noise="optimized", noise_0=torch.full((2, 1, 4, 4), bad)
+        )
+    refuses(path, "no floating-point", torch.zeros(2, 6, 8, dtype=torch.int32))
+    refuses(path, "no floating-point", torch.zeros(2, 6, 8, dtype=torch.complex64))
+    refuses(path, "0 names", torch.zeros(0, 6, 8), [])
+
+
+def test_noise_that_does_not_fit_its_word(tmp_path):
+    path = tmp_path / "a.safetensors"
+    refuses(path, "0 noise maps", noise="optimized")
+    refuses(path, "1 noise maps", noise_0=torch.zeros(2, 1, 4, 4))
+    refuses(path, "'evil", noise="evil\x1b\n")
+
+
+def test_an_npz_that_grows(tmp_path):
+    path = tmp_path / "a.npz"
+    told = {key: np.array(value) for key, value in TOLD.items()}
+    np.savez_compressed(path, latent=np.zeros((1, 600, 600)), names=np.array(["a"]), **told)
+    check(path, "it is compressed")
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 64, 64), }".ljust(117) + b"\n"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("latent.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    check(path, "not the latents of a run")

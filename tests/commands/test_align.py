@@ -144,17 +144,28 @@ class TestRefused:
             ([*ANN, "--figure", "a.jpg"], "--figure is a.jpg; give a .png file"),
             (["bob.png", *ANN, "--figure", "a.png"], "--figure is a.png; .*single photo"),
             ([*ANN, "--figure", "ann.png"], "ann.png is the photo itself"),
+            ([*ANN, "--figure", "out/ann.png"], "ann.png would be written twice"),
+            (["ann.png", "--out", ".", "--landmarks", "ann.json"], "ann.png is the photo itself"),
+            (["ann.png", "--out", "faces", "--landmarks", "faces/ann.json"], "ann.json is a file of landmarks"),
+            (["ann.png", "--out", "faces", "--landmarks", "faces"], "ann.json is a file of landmarks"),
+            (["bob.png", "bob_alignment.png", "--out", "out"], "bob_alignment.png would be written twice"),
+            (["bob.jpg", "bob_alignment.png", "--out", "."], "bob_alignment.png is the photo itself"),
+            ([*ANN, "--landmarks", "points.json", "--smallest", "nan"], "less than nan"),
             ([*ANN, "--detector", "nothing"], "ann.png: --detector: nothing is not a file"),
         ],
     )
     def test_before_anything_is_written(self, photos, args, words):
         photograph(photos / "ANN.jpg")
-        photograph(photos / "bob.png")
+        for name in ("bob.png", "bob.jpg", "bob_alignment.png"):
+            photograph(photos / name)
+        (photos / "faces").mkdir()
+        (photos / "faces/ann.json").write_text(json.dumps(POINTS))
         before = (photos / "ann.png").read_bytes()
         with pytest.raises(InputError, match=words):
             main(args)
         assert not (photos / "out").exists()
         assert (photos / "ann.png").read_bytes() == before
+        assert (photos / "faces/ann.json").read_text() == json.dumps(POINTS)
 
 
 def moved(dx, dy):

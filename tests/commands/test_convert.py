@@ -103,12 +103,22 @@ def test_a_file_that_reads_back_otherwise_is_not_kept(source, out, monkeypatch):
     assert names(out) == ["g.safetensors"]
 
 
+def test_a_generator_whose_images_overflow_is_not_kept(tmp_path, out):
+    state = tiny_state()
+    state["synthesis.b16.torgb.bias"] += 3e38
+    state["synthesis.b8.torgb.bias"] += 3e38
+    write(tmp_path / "g.safetensors", TINY, state)
+    with pytest.raises(InputError, match="images have values that are not finite"):
+        run(tmp_path / "g.safetensors", out / "g.pt")
+    assert names(out) == []
+
+
 def test_a_failing_write_leaves_nothing(source, out, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"disk full: '.*/g\.pt'"):
         run(source, out / "g.pt")
     assert names(out) == []
 

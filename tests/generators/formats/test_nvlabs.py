@@ -160,6 +160,15 @@ def test_refuses_modules_within_themselves(tmp_path):
     refuses(write_snapshot(tmp_path / "b.pkl", network), "too many modules")
 
 
+@pytest.mark.parametrize("group", ["_modules", "_parameters"])
+def test_refuses_a_tensor_for_a_group(tmp_path, monkeypatch, group):
+    network = generator(TINY, tiny_state())
+    network.__dict__[group] = torch.zeros(4)
+    path = write_snapshot(tmp_path / "a.pkl", network)
+    monkeypatch.setattr(torch.Tensor, "__iter__", lambda self: pytest.fail("taken apart"))
+    refuses(path, f"{group} of G_ema is no dictionary")
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     path = tmp_path_factory.mktemp("small") / "a.pkl"

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from lit_nst.errors import InputError
 from lit_nst.functional.random import normal
-from lit_nst.generators.stylegan2.formats.own import build, shapes
 from lit_nst.generators.stylegan2.formats.rosinality import from_rosinality, to_rosinality, write_rosinality
+from lit_nst.generators.stylegan2.formats.state import build
 from lit_nst.generators.stylegan2.generator import StyleGAN2
 from lit_nst.generators.stylegan2.network import Architecture
 from tests.conftest import TINY, tiny_state
@@ -315,7 +315,3 @@ def test_settings_are_json(content):
     assert from_rosinality(content, FILE)[0] == TINY
     changed = to_rosinality(replace(TINY, conv_clamp=256.0), tiny_state())
     assert from_rosinality(changed, FILE)[0].conv_clamp == 256.0
-
-
-def test_shapes_are_those_of_the_networks():
-    assert shapes(TINY) == {key: value.shape for key, value in tiny_state().items()}

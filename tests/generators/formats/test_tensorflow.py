@@ -90,6 +90,8 @@ def test_refuses_other_networks(tmp_path):
     refuses_with("floating-point", variables=[("dlatent_avg", np.ones(8, int))])
     refuses_with("without a name", variables=[("dlatent_avg", "text")])
     refuses_with("lacks mapping.w_avg", variables=[])
+    refuses_with("no list", variables=torch.zeros(3, 2))
+    refuses_with("a Tensor stands where 2 values should", variables=[torch.zeros(2)])
     big = np.ones(100_000, "f")
     refuses_with("shares", variables=[(f"noise{i}", big) for i in range(9)])
     refuses(write_pickle(path, (Network(version=4), Network(version=4))), "three networks")

@@ -1,3 +1,4 @@
+import _codecs
 import argparse
 import io
 import pickle
@@ -6,13 +7,16 @@ import time
 import zipfile
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy._core.multiarray import _reconstruct
 from torch import nn
 
 from lit_nst.errors import InputError
+from lit_nst.generators.stylegan2.formats.machine import INSTRUCTIONS
 from lit_nst.generators.stylegan2.formats.torch_file import legacy_tensor_storage, read_pickle, read_torch
 from tests.generators.formats.emulator import damaged
 
@@ -206,6 +210,46 @@ def test_refuses_sizes_that_the_file_does_not_have(tmp_path, lie, words):
     refuses(path, words)
 
 
+class Reduced:
+    """Pickles as a call of a name on arguments, and a state."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __reduce__(self):
+        return self.parts
+
+
+APART = {
+    "ordered": Reduced(OrderedDict, (torch.zeros(3, 2),)),
+    "set": Reduced(set, (torch.zeros(3),)),
+    "array": Reduced(_reconstruct, (np.ndarray, (0,), b"b"), torch.zeros(5)),
+    "bytes": Reduced(_codecs.encode, (torch.zeros(2), torch.zeros(2))),
+}
+
+
+@pytest.mark.parametrize("value", APART.values(), ids=APART)
+def test_a_tensor_is_never_taken_apart(tmp_path, monkeypatch, value):
+    # An object for each number of a tensor fills any memory.
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(value, 3))
+    monkeypatch.setattr(torch.Tensor, "__iter__", lambda self: pytest.fail("taken apart"))
+    with pytest.raises(InputError, match="damaged: "):
+        read_pickle(tmp_path / "a.pkl")
+
+
+def test_nor_is_one_that_stands_for_the_place_of_another(tmp_path, monkeypatch):
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value):
+            return torch.zeros(6) if value is None else None
+
+    out = io.BytesIO()
+    Pickler(out, 3).dump([None])
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("a/data.pkl", out.getvalue())
+    monkeypatch.setattr(torch.Tensor, "__iter__", lambda self: pytest.fail("taken apart"))
+    refuses(tmp_path / "a.pt", "a Tensor stands where 5 values should")
+
+
 def test_bytes_of_a_tensor_are_one_storage():
     data = io.BytesIO()
     torch.save(torch.arange(4.0).untyped_storage(), data, _use_new_zipfile_serialization=False)
@@ -224,6 +268,20 @@ def test_bytes_of_a_tensor_are_one_storage():
     torch.save(torch.arange(4.0), data, _use_new_zipfile_serialization=False)
     with pytest.raises(ValueError, match="_rebuild_tensor_v2"):
         legacy_tensor_storage(data.getvalue())
+
+
+def test_pickles_within_a_pickle_share_one_allowance(tmp_path):
+    out = io.BytesIO()
+    bare = torch.zeros(2).untyped_storage()
+    storage = torch.storage.TypedStorage(wrap_storage=bare, dtype=torch.float32, _internal=True)
+    torch.save(storage, out, _use_new_zipfile_serialization=False)
+    # Two thirds of it, and the magic number.
+    slow = b"\x80\x02" + b"N0" * (INSTRUCTIONS // 3) + out.getvalue()[2:]
+    assert legacy_tensor_storage(slow).values.tolist() == [0, 0]
+    call = b"0ctorch.storage\n_load_from_bytes\nh\x00\x85R"
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x03B" + struct.pack("<I", len(slow)) + slow + b"q\x00" + 2 * call + b".")
+    with pytest.raises(InputError, match="instructions, which no checkpoint needs"):
+        read_pickle(tmp_path / "a.pkl")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from lit_nst.errors import InputError
+from lit_nst.generators.stylegan2.formats.machine import INSTRUCTIONS
+from lit_nst.generators.stylegan2.formats.names import PLAIN
+from lit_nst.generators.stylegan2.formats.records import Record, reading
 from lit_nst.generators.stylegan2.formats.torch_file import read_pickle
-from lit_nst.generators.stylegan2.formats.unpickler import INSTRUCTIONS, PLAIN, Record, reading, unpickle
+from lit_nst.generators.stylegan2.formats.unpickler import unpickle
 from tests.generators.formats.emulator import EasyDict, Network, foreign_modules, persistent, write_pickle
 
 PLAIN_VALUES = {
@@ -179,6 +182,11 @@ def test_source_text_is_passed_over(tmp_path, monkeypatch):
     assert not (tmp_path / "canary").exists()
 
 
+def long(value):
+    data = value.to_bytes(value.bit_length() // 8 + 1, "little")
+    return b"\x8a" + bytes([len(data)]) + data
+
+
 LATIN = b"c_codecs\nencode\n" + text("x" * 1000) + text("latin1") + b"\x86"
 DTYPE = named("numpy", "dtype", text("f8"), b"\x89\x88\x87R")[:-1]
 EMPTY_ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
@@ -196,6 +204,9 @@ BOMBS = {
     + b"u" + text("type") + text("class") + text("class_name") + text("A") + b"u\x85q\x00"
     + b"ctorch_utils.persistence\n_reconstruct_persistent_obj\nq\x01" + b"h\x01h\x00R0" * 9000 + b".",
     "instructions": b"\x80\x04" + b"]" * (INSTRUCTIONS + 1),
+    # Their hashes are all 0: each look-up would pass by all that are there.
+    "keys of one hash": b"\x80\x04}(" + b"".join(long((2**61 - 1) * k) + b"N" for k in range(1, 60_000)) + b"u.",
+    "a set of one hash": b"\x80\x04\x8f(" + b"".join(long((2**61 - 1) * k) for k in range(1, 60_000)) + b"\x90.",
     "nested key": b"\x80\x04}" + NEST + b"Ns.",
     "nested set": b"\x80\x04\x8f(" + NEST + b"\x90.",
     "nested name": b"\x80\x04" + NEST + b"h\x3c\x93.",
@@ -222,6 +233,8 @@ WORDS = {
     "copies of a list": "more memory",
     "copies of a state": "more memory",
     "instructions": "instructions, which",
+    "keys of one hash": "a huge number as a key",
+    "a set of one hash": "a huge number as a key",
     "nested key": "a tuple as a key",
     "nested set": "a tuple as a key",
     "nested name": "no text",

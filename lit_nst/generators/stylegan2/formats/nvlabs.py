@@ -1,6 +1,5 @@
 """NVlabs' snapshots: pickles of stylegan2-ada-pytorch, of stylegan3 and of their forks."""
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_nst.generators.stylegan2.formats.own import check_state, infer, shapes
+from lit_nst.generators.stylegan2.formats.nvlabs_layers import (
+    check_filters,
+    check_layers,
+    group,
+    own,
+    read_lr_multiplier,
+)
+from lit_nst.generators.stylegan2.formats.records import FormatError, Record, quote, reading
+from lit_nst.generators.stylegan2.formats.state import check_state, infer, shapes
 from lit_nst.generators.stylegan2.formats.tensorflow import read_tensorflow
 from lit_nst.generators.stylegan2.formats.torch_file import read_pickle
-from lit_nst.generators.stylegan2.formats.unpickler import FormatError, Record, quote, reading
-from lit_nst.generators.stylegan2.layers import GAIN, fir_kernel
 from lit_nst.generators.stylegan2.network import Architecture
 
 # Modules within modules: synthesis, block, layer, affine.
@@ -62,12 +67,12 @@ def _convert(generator: Record, path: Path) -> tuple[Architecture, dict[str, Ten
     _check_kind(generator)
     tree = _Tree(generator, path.stat().st_size)
     state = tree.tensors
-    clamp, silent = _check_layers(tree.layers)
-    architecture = infer(state, _lr_multiplier(tree.layers), clamp, path)
+    clamp, silent = check_layers(tree.layers)
+    architecture = infer(state, read_lr_multiplier(tree.layers), clamp, path)
     for key, shape in shapes(architecture).items():
         if ".noise_" in key and key.rpartition(".")[0] in silent:
             state.setdefault(key, torch.zeros(shape))
-    _check_filters(state)
+    check_filters(state)
     _compare(generator, tree.layers, architecture)
     return architecture, state
 
@@ -91,15 +96,15 @@ class _Tree:
         if name.count(".") >= DEPTH:
             raise FormatError(f"{name} is a module within too many others, not of a StyleGAN2")
         self.layers[name] = record
-        for group in ("_parameters", "_buffers", "_modules"):
-            for key, value in _own(record, group, name).items():
+        for kind in ("_parameters", "_buffers", "_modules"):
+            for key, value in group(record, kind, name).items():
                 self.left -= 1
                 if self.left < 0 or not re.fullmatch(r"\w{1,64}", key, re.ASCII):
                     raise FormatError(f"it holds {quote(key)} or too many modules, which no StyleGAN2 does")
                 full = f"{name}.{key}" if name else key
-                if isinstance(value, Record) and group == "_modules":
+                if isinstance(value, Record) and kind == "_modules":
                     self._walk(value, full)
-                elif isinstance(value, Tensor) and group != "_modules":
+                elif isinstance(value, Tensor) and kind != "_modules":
                     self._keep(value, full)
                 elif value is not None:
                     raise FormatError(f"damaged: {full} is neither a tensor nor a module")
@@ -111,95 +116,16 @@ class _Tree:
         self.tensors[name] = value.float().contiguous()
 
 
-def _own(record: Record, attribute: str, name: str) -> Any:
-    try:
-        return record.state[attribute]
-    except KeyError:
-        raise FormatError(
-            f"{name or 'G_ema'} ({quote(record.kind)}) has no {attribute}, not a StyleGAN2 of NVlabs"
-        ) from None
-
-
 def _check_kind(generator: Record) -> None:
-    modules = _own(generator, "_modules", "")
+    modules = group(generator, "_modules", "")
     if set(modules) != {"mapping", "synthesis"}:
         raise FormatError(f"its G_ema is a {quote(generator.kind)}, not a StyleGAN2 generator (mapping and synthesis)")
-    if "input" in _own(modules["synthesis"], "_modules", "synthesis"):
+    if "input" in group(modules["synthesis"], "_modules", "synthesis"):
         raise FormatError("a StyleGAN3 generator; this project draws StyleGAN2 only")
-    if _own(generator, "c_dim", "") != 0 or "embed" in _own(modules["mapping"], "_modules", "mapping"):
+    if own(generator, "c_dim", "") != 0 or "embed" in group(modules["mapping"], "_modules", "mapping"):
         raise FormatError("a conditional generator (c_dim above 0); only unconditional ones can be read")
-    if _own(generator, "img_channels", "") != 3:
+    if own(generator, "img_channels", "") != 3:
         raise FormatError("its images have not 3 channels; only generators of colour images can be read")
-
-
-def _check_layers(layers: dict[str, Record]) -> tuple[float | None, set[str]]:
-    """Compares each layer's attributes with what this project draws; conv_clamp, and the layers without noise."""
-    clamps: set[float | None] = set()
-    silent: set[str] = set()
-    for name, layer in layers.items():
-        if re.fullmatch(r"synthesis\.b\d+", name):
-            _expect(layer, name, "architecture", "skip")
-        if name.endswith((".conv0", ".conv1")):
-            _expect(layer, name, "activation", "lrelu")
-            _expect(layer, name, "up", 2 if name.endswith("0") else 1)
-            _expect(layer, name, "act_gain", GAIN)
-            if not _own(layer, "use_noise", name):
-                silent.add(name)
-        if name.endswith((".conv0", ".conv1", ".torgb")):
-            clamps.add(_clamp(layer, name))
-        if name.endswith((".affine", ".torgb")):
-            fan_in = layer.state["_parameters"]["weight"].shape[1]
-            _expect(layer, name, "weight_gain", 1 / math.sqrt(max(fan_in, 1)))
-        if name.endswith(".affine"):
-            _expect(layer, name, "activation", "linear")
-            _expect(layer, name, "bias_gain", 1)
-    if len(clamps) > 1:
-        raise FormatError("its conv_clamp differs between layers, which this project cannot draw")
-    return clamps.pop() if clamps else None, silent
-
-
-def _clamp(layer: Record, name: str) -> float | None:
-    clamp = _own(layer, "conv_clamp", name)
-    if clamp is not None and not (isinstance(clamp, (int, float)) and 0 < clamp < math.inf):
-        raise FormatError(f"{name} has a conv_clamp that is no positive number")
-    return None if clamp is None else float(clamp)
-
-
-def _expect(layer: Record, name: str, attribute: str, wanted: str | float) -> None:
-    value = _own(layer, attribute, name)
-    if isinstance(wanted, str):
-        fits = isinstance(value, str) and value == wanted
-    else:
-        fits = isinstance(value, (int, float)) and math.isclose(value, wanted, rel_tol=1e-6)
-    if not fits:
-        found = quote(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-        raise FormatError(f"{name} has {attribute} {found}; only StyleGAN2 with {wanted} can be read")
-
-
-def _lr_multiplier(layers: dict[str, Record]) -> float:
-    found: set[float] = set()
-    for name, layer in layers.items():
-        if re.fullmatch(r"mapping\.fc\d+", name):
-            _expect(layer, name, "activation", "lrelu")
-            # The bias is multiplied by it, the weight by it over the root of the inputs.
-            multiplier = _own(layer, "bias_gain", name)
-            if not isinstance(multiplier, (int, float)) or not 0 < multiplier < math.inf:
-                raise FormatError(f"{name} has a bias_gain that is no positive number")
-            fan_in = layer.state["_parameters"]["weight"].shape[1]
-            _expect(layer, name, "weight_gain", multiplier / math.sqrt(max(fan_in, 1)))
-            found.add(float(multiplier))
-    if len(found) != 1:
-        raise FormatError(
-            "the layers of its mapping network have different learning-rate multipliers, or there are none"
-        )
-    return found.pop()
-
-
-def _check_filters(state: dict[str, Tensor]) -> None:
-    kernel = fir_kernel()
-    for key, value in state.items():
-        if key.endswith("resample_filter") and not (value.shape == kernel.shape and torch.allclose(value, kernel)):
-            raise FormatError(f"{key} is not the filter 1 3 3 1; no other one can be read")
 
 
 def _compare(generator: Record, layers: dict[str, Record], architecture: Architecture) -> None:
@@ -214,7 +140,7 @@ def _compare(generator: Record, layers: dict[str, Record], architecture: Archite
     claims = [
         *((name, generator.state[name], size) for name, size in sizes.items() if name in generator.state),
         *((name, kwargs[name], size) for name, size in sizes.items() if name in kwargs),
-        ("num_layers", _own(layers["mapping"], "num_layers", "mapping"), a.mapping_layers),
+        ("num_layers", own(layers["mapping"], "num_layers", "mapping"), a.mapping_layers),
         ("num_layers", kwargs.get("num_layers", a.mapping_layers), a.mapping_layers),
         ("conv_clamp", kwargs.get("conv_clamp", a.conv_clamp), a.conv_clamp),
         ("lr_multiplier", mapping.get("lr_multiplier", a.lr_multiplier), a.lr_multiplier),

@@ -5,7 +5,6 @@ and its w̄ stands outside the network.
 """
 
 import io
-import re
 from collections.abc import Mapping as MappingOf
 from pathlib import Path
 
@@ -16,33 +15,26 @@ from torch import Tensor
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.functional.random import normal
-from lit_nst.generators.stylegan2.formats.own import (
+from lit_nst.generators.stylegan2.formats.own import read_settings, write_settings
+from lit_nst.generators.stylegan2.formats.rosinality_names import kernels_of, names_of, shape_of
+from lit_nst.generators.stylegan2.formats.state import (
     BLOCKS,
     DEPTH,
     axis,
+    believed,
     check_state,
     count,
     infer,
-    read_settings,
     shapes,
     size,
     some,
-    write_settings,
 )
 from lit_nst.generators.stylegan2.layers import fir_kernel
 from lit_nst.generators.stylegan2.network import Architecture, Mapping
 
 SETTINGS = "lit_nst"
 AVERAGE = "mapping.w_avg"
-SAMPLES, SEED = 10_000, 123
-LAYER = {
-    "weight": "conv.weight",
-    "affine.weight": "conv.modulation.weight",
-    "affine.bias": "conv.modulation.bias",
-    "noise_strength": "noise.weight",
-    "bias": "activate.bias",
-}
-RGB = {**{key: LAYER[key] for key in ("weight", "affine.weight", "affine.bias")}, "bias": "bias"}
+SAMPLES, SEED, PARTS = 10_000, 123, 10
 
 
 def from_rosinality(content: object, path: Path) -> tuple[Architecture, dict[str, Tensor]]:
@@ -103,10 +95,10 @@ def to_rosinality(architecture: Architecture, state: MappingOf[str, Tensor]) -> 
         if not torch.equal(state[key].float().cpu(), fir_kernel()):
             raise InputError(f"{key}: this format knows one filter only, 1 3 3 1; write a .safetensors file")
     tensors = {}
-    for key, name in _names(architecture).items():
+    for key, name in names_of(architecture).items():
         value = state[key].detach().to("cpu", torch.float32)
-        tensors[name] = value.reshape(_shape(key, value.shape)).clone(memory_format=torch.contiguous_format)
-    tensors |= {name: 4 * fir_kernel() for name in _kernels(architecture)}
+        tensors[name] = value.reshape(shape_of(key, value.shape)).clone(memory_format=torch.contiguous_format)
+    tensors |= {name: 4 * fir_kernel() for name in kernels_of(architecture)}
     average = state[AVERAGE].detach().to("cpu", torch.float32).clone()
     return {"g_ema": tensors, "latent_avg": average, SETTINGS: write_settings(architecture)}
 
@@ -142,14 +134,14 @@ def _infer(found: MappingOf[str, Tensor], lr_multiplier: float, conv_clamp: floa
     channels = tuple(axis(found, f"{layer}.conv.weight", 5, 1, path) for layer in layers)
     z_dim, w_dim = (axis(found, "style.1.weight", 2, i, path) for i in (1, 0))
     depth = min(count(found, r"style\.(\d+)\."), DEPTH)
-    return Architecture(z_dim, w_dim, channels, depth, lr_multiplier, conv_clamp)
+    return believed(Architecture(z_dim, w_dim, channels, depth, lr_multiplier, conv_clamp), path)
 
 
 def _rename(architecture: Architecture, found: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Everything but w̄ by NVlabs' names, after a check of every name and shape."""
-    own, names, kernel = shapes(architecture), _names(architecture), 4 * fir_kernel()
-    kernels = _kernels(architecture)
-    wanted = {name: _shape(key, own[key]) for key, name in names.items()} | dict.fromkeys(kernels, kernel.shape)
+    own, names, kernel = shapes(architecture), names_of(architecture), 4 * fir_kernel()
+    kernels = kernels_of(architecture)
+    wanted = {name: shape_of(key, own[key]) for key, name in names.items()} | dict.fromkeys(kernels, kernel.shape)
     absent = {name for key, name in names.items() if key.endswith("noise_const") and name not in found}
     check_state(found, {name: shape for name, shape in wanted.items() if name not in absent}, path)
     found = found | {name: normal(wanted[name], 0, "noise", name) for name in absent}
@@ -158,40 +150,6 @@ def _rename(architecture: Architecture, found: dict[str, Tensor], path: Path) ->
             raise InputError(f"{path}: {name} is not the filter 1 3 3 1 of StyleGAN2; no other one can be read")
     state = {key: found[name].float().reshape(own[key]) for key, name in names.items()}
     return state | {key: fir_kernel() for key in own if key.endswith("resample_filter")}
-
-
-def _names(architecture: Architecture) -> dict[str, str]:
-    """NVlabs' name → rosinality's, of all that both have."""
-    names = {
-        f"mapping.fc{i}.{part}": f"style.{i + 1}.{part}"
-        for i in range(architecture.mapping_layers)
-        for part in ("weight", "bias")
-    }
-    names["synthesis.b4.const"] = "input.input"
-    for k in range(len(architecture.channels)):
-        block = f"synthesis.b{4 * 2**k}"
-        layers = {"conv0": (f"convs.{2 * k - 2}", 2 * k - 1), "conv1": (f"convs.{2 * k - 1}", 2 * k)}
-        for layer, (name, index) in layers.items() if k else [("conv1", ("conv1", 0))]:
-            names |= {f"{block}.{layer}.{key}": f"{name}.{part}" for key, part in LAYER.items()}
-            names[f"{block}.{layer}.noise_const"] = f"noises.noise_{index}"
-        rgb = f"to_rgbs.{k - 1}" if k else "to_rgb1"
-        names |= {f"{block}.torgb.{key}": f"{rgb}.{part}" for key, part in RGB.items()}
-    return names
-
-
-def _kernels(architecture: Architecture) -> list[str]:
-    blocks = range(len(architecture.channels) - 1)
-    return [name for k in blocks for name in (f"convs.{2 * k}.conv.blur.kernel", f"to_rgbs.{k}.upsample.kernel")]
-
-
-def _shape(key: str, shape: torch.Size) -> torch.Size:
-    """Rosinality's shape of a tensor by NVlabs' name and shape."""
-    if key.endswith("noise_const"):
-        return torch.Size((1, 1, *shape))
-    if key.endswith("torgb.bias"):
-        return torch.Size((1, *shape, 1, 1))
-    extra = re.search(r"\.(const|noise_strength|conv[01]\.weight|torgb\.weight)$", key)
-    return torch.Size((1, *shape)) if extra else shape
 
 
 def _average(average: object, architecture: Architecture, path: Path) -> Tensor:
@@ -207,11 +165,12 @@ def _average(average: object, architecture: Architecture, path: Path) -> Tensor:
 
 @torch.no_grad()
 def _estimate(architecture: Architecture, state: MappingOf[str, Tensor]) -> Tensor:
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=()):
         mapping = Mapping(architecture)
     prefix = "mapping."
     known = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     mapping.load_state_dict({**known, "w_avg": torch.zeros(architecture.w_dim)}, assign=True)
     z = np.random.RandomState(SEED).randn(SAMPLES, architecture.z_dim).astype(np.float32)
-    w: Tensor = mapping(torch.from_numpy(z))
-    return w[:, 0].double().mean(0).float()
+    # All rows of a sample are equal, and many.
+    rows = [mapping(torch.from_numpy(part))[:, 0] for part in np.array_split(z, PARTS)]
+    return torch.cat(rows).double().mean(0).float()

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_nst.generators.stylegan2.formats.own import infer, shapes
-from lit_nst.generators.stylegan2.formats.unpickler import FormatError, Record, quote
+from lit_nst.generators.stylegan2.formats.records import FormatError, Record, parts, quote
+from lit_nst.generators.stylegan2.formats.state import infer, shapes
 from lit_nst.generators.stylegan2.layers import fir_kernel
 from lit_nst.generators.stylegan2.network import Architecture
 
@@ -63,9 +63,9 @@ def read_tensorflow(records: tuple[object, ...], path: Path) -> tuple[Architectu
         raise FormatError("a tuple, but not of the three networks of a TensorFlow pickle of NVlabs")
     generator = records[2]
     assert isinstance(generator, Record)
-    parts = _components(generator)
-    options = _options([part.state for part in parts.values()])
-    arrays = _variables(parts, path.stat().st_size)
+    networks = _components(generator)
+    options = _options([network.state for network in networks.values()])
+    arrays = _variables(networks, path.stat().st_size)
     state = dict(_convert(name, array) for name, array in arrays.items() if name not in ("lod", "synthesis/lod"))
     clamp = options.get("conv_clamp")
     lr_multiplier = options.get("mapping_lrmul") or LR_MULTIPLIER
@@ -124,10 +124,14 @@ def _positive(name: str, value: object) -> float:
     return float(value)
 
 
-def _variables(parts: dict[str, Record], room: int) -> dict[str, Array]:
+def _variables(networks: dict[str, Record], room: int) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
-    for part, record in parts.items():
-        for name, value in record.state["variables"]:
+    for part, record in networks.items():
+        variables = record.state["variables"]
+        if not isinstance(variables, list):
+            raise FormatError("damaged: the variables of its network are no list")
+        for variable in variables:
+            name, value = parts(variable, 2)
             if type(name) is not str or not isinstance(value, (Record, float)):
                 raise FormatError("damaged: its network has a variable without a name or numbers")
             array = np.asarray(value.state["array"] if isinstance(value, Record) else value)

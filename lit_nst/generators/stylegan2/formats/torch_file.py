@@ -2,8 +2,6 @@
 
 import math
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,37 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_nst.generators.stylegan2.formats.unpickler import (
-    AXES,
-    PLAIN,
-    Allowed,
-    FormatError,
-    Global,
-    Machine,
-    name_only,
-    reading,
-    unpickle,
-)
+from lit_nst.generators.stylegan2.formats.arrays import AXES
+from lit_nst.generators.stylegan2.formats.machine import Allowed, Budget, Machine, name_only
+from lit_nst.generators.stylegan2.formats.names import PLAIN
+from lit_nst.generators.stylegan2.formats.records import FormatError, parts, reading
+from lit_nst.generators.stylegan2.formats.storages import DTYPES, Storage, Storages
+from lit_nst.generators.stylegan2.formats.unpickler import unpickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-DTYPES = {
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "DoubleStorage": torch.float64,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Storage:
-    """The numbers behind one or several tensors; one axis."""
-
-    values: Tensor
 
 
 def read_torch(path: Path) -> object:
@@ -79,17 +55,18 @@ def read_pickle(path: Path) -> object:
         return unpickle(BytesIO(path.read_bytes()), ALLOWED)
 
 
-def legacy_tensor_storage(data: bytes) -> Storage:
+def legacy_tensor_storage(data: bytes, budget: Budget | None = None) -> Storage:
     """The storage that a pickle outside of ``torch.save`` carries as bytes, themselves a file of the older form.
 
     Args:
         data: The bytes.
+        budget: That of the pickle around them; None: one of its own.
 
     Raises:
         FormatError: Anything but one storage.
         Exception: Any, if the bytes are damaged; call it inside of ``reading``.
     """
-    storage = _read_stream(BytesIO(data), STORAGES)
+    storage = _read_stream(BytesIO(data), STORAGES, budget)
     if not isinstance(storage, Storage):
         raise FormatError("damaged: the bytes of a tensor hold something else")
     return storage
@@ -105,7 +82,7 @@ def _read_zip(path: Path) -> object:
         root = roots[0]
         if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
             raise FormatError("written by a big-endian machine, which this reader does not know")
-        storages = _Storages(lambda key, _: bytearray(archive.read(f"{root}data/{key}")), size)
+        storages = Storages(lambda key, _: bytearray(archive.read(f"{root}data/{key}")), size)
         value = unpickle(BytesIO(archive.read(f"{root}data.pkl")), ALLOWED, storages.look_up)
     storages.check()
     return value
@@ -120,19 +97,20 @@ def _check_zip(entries: list[zipfile.ZipInfo], size: int) -> None:
         raise FormatError("damaged: its entries are larger than the whole file; download it again")
 
 
-def _read_stream(stream: BytesIO, allowed: Allowed) -> object:
-    if unpickle(stream, {}) != MAGIC or unpickle(stream, {}) != PROTOCOL:
+def _read_stream(stream: BytesIO, allowed: Allowed, budget: Budget | None = None) -> object:
+    budget = budget or Budget()
+    if unpickle(stream, {}, None, budget) != MAGIC or unpickle(stream, {}, None, budget) != PROTOCOL:
         raise FormatError("a pickle, but not a file of torch.save")
-    system = unpickle(stream, {})
+    system = unpickle(stream, {}, None, budget)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise FormatError("written by a big-endian machine, which this reader does not know")
     start = stream.tell()
     length = stream.seek(0, SEEK_END) - start
     stream.seek(start)
     # Only the pickle tells how long they are, and they follow it: room is made first and filled afterwards.
-    storages = _Storages(lambda _, size: bytearray(size), length)
-    value = unpickle(stream, allowed, storages.look_up)
-    keys = unpickle(stream, {})
+    storages = Storages(lambda _, size: bytearray(size), length)
+    value = unpickle(stream, allowed, storages.look_up, budget)
+    keys = unpickle(stream, {}, None, budget)
     if not isinstance(keys, list) or any(type(key) is not str for key in keys) or set(keys) != set(storages.found):
         raise FormatError("damaged: its list of storages is wrong; download it again")
     for key in keys:
@@ -141,48 +119,6 @@ def _read_stream(stream: BytesIO, allowed: Allowed) -> object:
             raise FormatError("damaged: a tensor is cut short; download it again")
     storages.check()
     return value
-
-
-class _Storages:
-    """Storages by their keys, each made once.
-
-    Args:
-        fetch: Bytes of a key and of a length.
-        budget: Bytes that all of them may have together.
-    """
-
-    def __init__(self, fetch: Callable[[str, int], bytearray], budget: int) -> None:
-        self.fetch, self.budget = fetch, budget
-        self.bytes: dict[str, bytearray] = {}
-        self.found: dict[str, Storage] = {}
-
-    def look_up(self, identity: Any) -> Storage:
-        """The storage that a persistent id of torch means; its place, the device, is passed over."""
-        kind, name, key, _, count, *view = identity
-        if kind != "storage" or type(key) is not str or not isinstance(name, Global) or name.name not in DTYPES:
-            raise FormatError("damaged: its pickle refers to an unknown kind of storage")
-        if type(count) is not int or count < 0 or view not in ([], [None]):
-            raise FormatError(
-                "its tensors share storages in a way that torch has given up; save it again with a newer torch"
-            )
-        dtype = DTYPES[name.name]
-        if key not in self.found:
-            self.budget -= count * dtype.itemsize
-            if self.budget < 0:
-                raise FormatError("damaged: its tensors are larger than the whole file; download it again")
-            self.bytes[key] = self.fetch(key, count * dtype.itemsize)
-            values = torch.frombuffer(self.bytes[key], dtype=dtype) if count else torch.empty(0, dtype=dtype)
-            self.found[key] = Storage(values)
-        values = self.found[key].values
-        if values.dtype != dtype or len(values) != count or len(self.bytes[key]) != count * dtype.itemsize:
-            raise FormatError("damaged: a tensor is cut short, or has two sizes; download it again")
-        return self.found[key]
-
-    def check(self) -> None:
-        """Refuses truth values other than 0 and 1, with which torch may do anything."""
-        for storage in self.found.values():
-            if storage.values.dtype == torch.bool and bool((storage.values.view(torch.uint8) > 1).any()):
-                raise FormatError("damaged: a truth value that is neither true nor false; download it again")
 
 
 def _rebuild(m: Machine, arguments: tuple[Any, ...]) -> Tensor:
@@ -209,11 +145,11 @@ def _parameter(m: Machine, arguments: tuple[Any, ...]) -> Tensor:
 
 
 def _from_bytes(m: Machine, arguments: tuple[Any, ...]) -> Storage:
-    (data,) = arguments
+    (data,) = parts(arguments, 1)
     if type(data) is not bytes:
         raise FormatError("damaged: the numbers of a tensor are no bytes")
     m.spend(len(data))
-    return legacy_tensor_storage(data)
+    return legacy_tensor_storage(data, m.budget)
 
 
 STORAGES: Allowed = {("torch", name): name_only for name in DTYPES}
