@@ -1,4 +1,4 @@
-"""Inversion and restoration of the 16 held-out portraits by the configs as they stand, W+ and W.
+"""Inversion and restoration of the 16 held-out portraits by the configs as they stand, W then W+, and W.
 
 python benchmarks/quality.py
 """
@@ -14,7 +14,7 @@ from measure import record
 from lit_nst.cli import main as run
 
 JOBS = {
-    "inversion, W+": [],
+    "inversion, W then W+": [],
     "inversion, W": ["--model.generator.space", "w"],
     "deblur": ["--config", "deblur.yaml"],
     "colorize": ["--config", "colorize.yaml"],
@@ -39,7 +39,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.chdir(folder)
         for name, options in JOBS.items():
-            label = name.replace(", ", "-").lower()
+            label = name.replace(", ", "-").replace(" ", "-").lower()
             steps = ["--trainer.max_steps", str(arguments.steps)] if arguments.steps else []
             logger = ["--trainer.logger.init_args.name", label, "--trainer.enable_progress_bar", "false"]
             run(["fit", "--config", "inversion.yaml", *options, "--data.target", arguments.target, *steps, *logger])
