@@ -43,7 +43,8 @@ def lines() -> list[str]:
         )
     median = batch["median"]
     text.append(
-        f"| row-steps/s of 16 rows against 1 row, which is computed twice (`benchmarks/batch.py`) | {median['ratio']:.2f}×; "
+        "| row-steps/s of 16 rows against 1 row, which is computed twice (`benchmarks/batch.py`) | "
+        f"{median['ratio']:.2f}×; "
         f"textbook generator and VGG16: {median['textbook_ratio']:.2f}× |"
     )
     parts = {"projector": projector, "invariance": invariance, "severity": severity, "large": large}
