@@ -131,7 +131,7 @@ class CLI(LightningCLI):
 
     def __init__(self, args: list[str] | None = None) -> None:
         super().__init__(
-            tasks.Task,
+            tasks.Objective,
             Images,
             subclass_mode_model=True,
             parser_class=Parser,

@@ -13,14 +13,14 @@ from torch import Tensor
 from lit_nst.callbacks import History, Results, StepBar, Trajectory
 from lit_nst.data import Images
 from lit_nst.errors import InputError
-from lit_nst.tasks import Task
+from lit_nst.tasks import Objective
 
 LOGGERS = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric")
 NOISE = ("Found .* module.* in eval mode", ".*LeafSpec.*", ".*isinstance.treespec.*")
 
 
 def minimise(
-    task: Task,
+    task: Objective,
     images: Images,
     steps: int,
     folder: str | Path | None = None,

@@ -15,7 +15,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A part may import the parts named here and itself; of one layer, only those within L0 know each other.
 L0 = {"errors": set(), "files": set(), "functional": {"errors"}, "embedded": {"errors"}}
 L0["report"] = {"errors", "files", "functional"}
-L1 = {part: set(L0) - {"report"} for part in ("features", "generators", "losses", "optimizers", "degradations", "data")}
+L1_PARTS = ("features", "generators", "losses", "optimizers", "degradations", "data", "samplers")
+L1 = {part: set(L0) - {"report"} for part in L1_PARTS}
 L2 = {"tasks": {*L0, *L1}}
 L3 = {part: {*L0, *L1, *L2} for part in ("callbacks", "parallel")}
 L4 = {part: {*L0, *L1, *L2, *L3} for part in ("sweep", "minimise", "commands")}

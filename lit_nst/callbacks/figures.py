@@ -41,7 +41,7 @@ def row_figures(
     Args:
         names: Of the rows.
         found: ``result``, ``loss``, ``term_…``, ``energy_…``, ``stopped``, ``distance``, and ``measurement`` with
-            ``predicted`` where there is a degradation, ``composite`` where there is one.
+            ``predicted`` where there is a degradation, ``composite`` where there is one, ``skipped`` of a sampling.
         pictures: What the results are compared with.
         judge: Has the network of the distances.
     """
@@ -62,6 +62,8 @@ def row_figures(
     rows = [{"name": name, **{key: column[i] for key, column in columns.items()}} for i, name in enumerate(names)]
     for row, step in zip(rows, found["stopped"].tolist(), strict=True):
         row["stopped_at_step"] = None if step < 0 else step
+    for row, count in zip(rows, found["skipped"].tolist() if "skipped" in found else [], strict=False):
+        row["skipped"] = count
     return rows
 
 

@@ -13,7 +13,7 @@ from lit_nst.files import write_atomically
 
 
 class History(Callback):
-    """Writes ``metrics.csv``: for each step the mean over rows of the loss and of each term.
+    """Writes ``metrics.csv``: for each step the mean over rows of the loss and of each term, where it was measured.
 
     Values stay on the device and are read once every ``trainer.log_every_n_steps`` steps. A resumed run
     goes on with the lines of the steps before it. Stopped rows do not count.
@@ -25,9 +25,7 @@ class History(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         task: Any = pl_module
         self._path = Path(trainer.log_dir or trainer.default_root_dir) / "metrics.csv"
-        names = [*task.compared, *([] if task.regulariser is None else ["regulariser"])]
-        names += [] if task.generator.penalty(task.w.detach()) is None else ["noise"]
-        lines = [["step", "loss", *names, "rows"]]
+        lines = [["step", "loss", *task.columns, "rows"]]
         if trainer.global_step and trainer.is_global_zero and self._path.is_file():
             lines += _lines_up_to(self._path, trainer.global_step, len(lines[0]))
         self._waiting = []
@@ -55,7 +53,9 @@ class History(Callback):
         lines = []
         for (step, _), values in zip(self._waiting, sums.tolist(), strict=True):
             count = values.pop()
-            lines.append([str(step), *(f"{value / max(count, 1):.6g}" for value in values), f"{count:.0f}"])
+            means = [value / max(count, 1) for value in values]
+            # What a step did not measure stays empty.
+            lines.append([str(step), *("" if mean != mean else f"{mean:.6g}" for mean in means), f"{count:.0f}"])
         self._waiting = []
         if trainer.is_global_zero:
             with self._path.open("ab") as file:

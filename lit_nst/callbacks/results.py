@@ -23,6 +23,7 @@ from lit_nst.features import VGG16, Features
 from lit_nst.files import write_atomically
 from lit_nst.losses import ContentLoss, Loss
 from lit_nst.report import human_time, paste_back, summary_table
+from lit_nst.tasks import GuidedDiffusion
 
 RESERVED = ("comparison", "trajectory")
 
@@ -95,7 +96,7 @@ class Results(Callback):
         if "hole" in found:
             found["composite"] = self._composite(found)
         figures = row_figures(names, found, pictures, self.judge)
-        figures = [{"name": row["name"], **own, **row} for own, row in zip(_problems(task, rows), figures, strict=True)]
+        figures = [{"name": row["name"], **own, **row} for own, row in zip(map(task.problem, rows), figures, strict=True)]
         if task.search.keep == "best" and task.search.restarts > 1:
             for row, losses in zip(figures, tried.tolist(), strict=True):
                 row["restart_losses"] = losses
@@ -160,6 +161,8 @@ def _own(task: Any) -> dict[str, Tensor]:
         "distance": task.generator.standardize(task.best).square().flatten(1).mean(1),
         **{f"term_{name}": value for name, value in task.terms(task.best).items()},
     }
+    if isinstance(task, GuidedDiffusion):
+        own["skipped"] = task.skipped
     for name, loss in task.compared.items():
         if isinstance(loss, ContentLoss):
             own[f"energy_{name}"] = loss.energy(task.references[name])[: len(local)]
@@ -170,18 +173,6 @@ def _own(task: Any) -> dict[str, Tensor]:
             known = mask.known(task.shard.pad(local))
             own["hole"] = (known.expand(len(task.shard.padded), -1, -1, -1)[: len(local)] == 0).to(local.dtype)
     return own
-
-
-def _problems(task: Any, rows: list[int]) -> list[dict[str, Any]]:
-    """What each of these rows is: its pictures, weights and start."""
-    return [
-        {
-            "images": {role: task.role_names[role][index] for role, index in task.grid[row].images.items()},
-            "weights": {term: task.grid.weight(row, term) for term in task.grid.weights},
-            "restart": task.grid[row].restart,
-        }
-        for row in rows
-    ]
 
 
 def _free(names: list[str]) -> list[str]:

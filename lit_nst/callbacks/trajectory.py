@@ -21,7 +21,8 @@ class Trajectory(Callback):
     """Records the images at steps 0, 1, 2, 4, 8, …, at the last one, and every so many steps.
 
     They go to TensorBoard (``images/target``, ``images/content``, ``images/style``, ``images/measurement``,
-    ``images/current``), to
+    ``images/current``; of a sampling ``images/current`` is the predicted clean picture, ``images/noisy`` the latent as
+    it is), to
     ``results/trajectory/`` as PNG files and, at the end, to ``results/trajectory.gif`` and
     ``results/trajectory.png``. A resumed run goes on with the files of the steps before it.
 
@@ -90,8 +91,10 @@ class Trajectory(Callback):
 
     @torch.no_grad()
     def _record(self, trainer: Trainer, task: Any) -> None:
-        images = task(task.w[: self.rows]).float().nan_to_num(0).cpu()
+        images = task(task.shown[: self.rows]).float().nan_to_num(0).cpu()
         self._log(trainer, "current", images)
+        if task.noisy is not None:
+            self._log(trainer, "noisy", task(task.noisy[: self.rows]).float().nan_to_num(0))
         for row, image in enumerate(images):
             write_png(image, self._folder / "trajectory" / f"step_{trainer.global_step:06d}_{row:02d}.png")
 

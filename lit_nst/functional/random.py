@@ -33,3 +33,16 @@ def normal(shape: Sequence[int], *key: int | str, device: torch.device | str = "
     torch.Size([2, 3])
     """
     return torch.randn(tuple(shape), generator=generator(*key)).to(device)
+
+
+def seeded_normal(shape: Sequence[int], seed: int) -> Tensor:
+    """Standard normal numbers of ``torch.Generator().manual_seed(seed)``, as other programs draw them.
+
+    Args:
+        shape: Shape of the result.
+        seed: From 0 to 2⁶⁴ − 1.
+
+    >>> seeded_normal((2, 3), 0).shape
+    torch.Size([2, 3])
+    """
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))

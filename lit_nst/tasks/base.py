@@ -58,7 +58,7 @@ class Task(Objective):
     @property
     def row_state(self) -> tuple[str, ...]:
         """Names of the tensors with a line per row."""
-        return ("w", "best", "best_loss", "first_loss", "stopped", *self.extra_rows)
+        return (*super().row_state, "best", "best_loss", "first_loss", "stopped", *self.extra_rows)
 
     def setup(self, stage: str) -> None:
         """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
@@ -69,7 +69,7 @@ class Task(Objective):
         self.reported.clear()
 
     def make_rows(self, shape: tuple[int, ...]) -> None:
-        """Makes ``w``, where it is not there yet, and what is kept per row."""
+        """Also makes the bests."""
         super().make_rows(shape)
         for name in ("best", *self.extra_rows):
             self.register_buffer(name, torch.zeros(shape))
@@ -84,18 +84,6 @@ class Task(Objective):
             with torch.no_grad():
                 self.w.copy_(nearest_samples(self))
             self.best.copy_(self.w.detach())
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the checkpoint of another problem; makes the rows where there was no ``setup``."""
-        shape = tuple(checkpoint["state_dict"]["w"].shape)
-        if "w" not in self._parameters:
-            self.make_rows(shape)
-        elif (needed := (self.shard.total, *self.w.shape[1:])) != shape:
-            advice = "give the images and the config of the run that wrote it"
-            raise InputError(f"ckpt_path holds w of shape {shape}, this run needs {needed}: {advice}")
-        if differing := ", ".join(sorted(set(checkpoint["state_dict"]) ^ set(self.state_dict()))):
-            advice = "give the callbacks of the run that wrote it"
-            raise InputError(f"ckpt_path and this run differ in {differing}: {advice}")
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """One evaluation of the objective; the loss is the sum over rows."""

@@ -1,6 +1,6 @@
 """Inversion and restoration."""
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -32,7 +32,7 @@ class Inversion(Task):
         floor: Shortest side that the network sees; smaller pictures are enlarged for it. None: no limit.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("target",)
+    roles: tuple[str, ...] = ("target",)
 
     def __init__(
         self,

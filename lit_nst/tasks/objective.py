@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -40,10 +40,11 @@ class Objective(LightningModule):
         floor: Shortest side that the network sees; smaller pictures are enlarged for it. None: no limit.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ()
-    degraded: ClassVar[tuple[str, ...]] = ("target",)
+    roles: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ("target",)
 
     w: nn.Parameter
+    best: Tensor
 
     def __init__(
         self,
@@ -95,16 +96,24 @@ class Objective(LightningModule):
         shape = self.generator.shape((3, *self.size))
         self.make_rows((self.shard.local, *shape))
         with torch.no_grad():
-            self.w.copy_(start(self, shape))
+            self.w.copy_(self.first(shape))
+
+    def first(self, shape: torch.Size) -> Tensor:
+        """The ``w`` that this process's rows, of a shape each, start from."""
+        return start(self, shape)
 
     def _make_grid(self, data: Images) -> None:
-        counts = {role: data.count(role) for role in self.roles}
-        self.role_names = names = {role: data.names(role) for role in self.roles}
+        self.role_names = names = self.named(data)
         if self.blend is not None:
-            check_blend(self.blend, counts["style"])
-            counts["style"], names["style"] = 1, ["-".join(names["style"])]
+            check_blend(self.blend, len(names["style"]))
+            names["style"] = ["-".join(names["style"])]
+        counts = {role: len(own) for role, own in names.items()}
         self.grid = Grid(counts, {name: term.weights for name, term in self._weighted()}, self.search.restarts)
         self.names = self.grid.names(names)
+
+    def named(self, data: Images) -> dict[str, list[str]]:
+        """Role → a name for each thing of that role; the rows are their product."""
+        return {role: data.names(role) for role in self.roles}
 
     def images(self, role: str) -> list[int]:
         """Number of the picture of a role, for each of this process's (padded) rows."""
@@ -128,9 +137,51 @@ class Objective(LightningModule):
         return probe.shape[-2], probe.shape[-1]
 
     def make_rows(self, shape: tuple[int, ...]) -> None:
-        """Makes ``w``, where there is none of that shape."""
+        """Makes ``w``, where there is none of that shape, and what is kept per row."""
         if "w" not in self._parameters or self.w.shape != shape:
             self.w = nn.Parameter(torch.zeros(shape))
+
+    @property
+    def row_state(self) -> tuple[str, ...]:
+        """Names of the tensors with a line per row."""
+        return ("w",)
+
+    @property
+    def shown(self) -> Tensor:
+        """What a look at the run shows: rows that ``forward`` makes images of."""
+        return self.w
+
+    @property
+    def noisy(self) -> Tensor | None:
+        """Of a sampling the latents with their noise, of the size of clean ones; None for a search."""
+        return None
+
+    @property
+    def columns(self) -> list[str]:
+        """What a step reports beside the loss."""
+        named = [*self.compared, *([] if self.regulariser is None else ["regulariser"])]
+        return named + ([] if self.generator.penalty(self.w.detach()) is None else ["noise"])
+
+    def problem(self, row: int) -> dict[str, Any]:
+        """What a row is: its pictures, weights and start."""
+        own = self.grid[row]
+        return {
+            "images": {role: self.role_names[role][index] for role, index in own.images.items()},
+            "weights": {term: self.grid.weight(row, term) for term in self.grid.weights},
+            "restart": own.restart,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses the checkpoint of another problem; makes the rows where there was no ``setup``."""
+        shape = tuple(checkpoint["state_dict"]["w"].shape)
+        if "w" not in self._parameters:
+            self.make_rows(shape)
+        elif (needed := (self.shard.total, *self.w.shape[1:])) != shape:
+            advice = "give the images and the config of the run that wrote it"
+            raise InputError(f"ckpt_path holds w of shape {shape}, this run needs {needed}: {advice}")
+        if differing := ", ".join(sorted(set(checkpoint["state_dict"]) ^ set(self.state_dict()))):
+            advice = "give the callbacks of the run that wrote it"
+            raise InputError(f"ckpt_path and this run differ in {differing}: {advice}")
 
     def measured(self, role: str) -> bool:
         """Whether the images of a role are measurements already, not to be degraded again."""

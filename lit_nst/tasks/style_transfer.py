@@ -1,6 +1,6 @@
 """Style transfer."""
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -32,7 +32,7 @@ class StyleTransfer(Task):
             each style is a row of its own.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("content", "style")
+    roles: tuple[str, ...] = ("content", "style")
 
     def __init__(
         self,

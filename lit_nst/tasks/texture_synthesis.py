@@ -1,6 +1,6 @@
 """Texture synthesis."""
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -31,7 +31,7 @@ class TextureSynthesis(Task):
             each style is a row of its own.
     """
 
-    roles: ClassVar[tuple[str, ...]] = ("style",)
+    roles: tuple[str, ...] = ("style",)
 
     def __init__(
         self,

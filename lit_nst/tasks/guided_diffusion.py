@@ -1,0 +1,279 @@
+"""Sampling a diffusion model, steered by losses."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from lit_nst.data import Images
+from lit_nst.errors import InputError
+from lit_nst.features import Features
+from lit_nst.functional.random import seeded_normal
+from lit_nst.generators import LatentDiffusion
+from lit_nst.losses import Loss, Regulariser
+from lit_nst.samplers import Denoising, Process, Sampler
+from lit_nst.tasks.guidance import Cfg, Guidance, Guide, Guided, Prompted
+from lit_nst.tasks.objective import Objective
+from lit_nst.tasks.search import Search
+
+LONGEST = 60
+
+
+@final
+class GuidedDiffusion(Objective):
+    """Samples pictures of a prompt by a latent diffusion model, steered by losses.
+
+    One step of the trainer is one pass of the U-Net, and ``w`` is the latent on its way from noise to picture, in the
+    sampler's own space. Each pass predicts the clean latent x₀; where the schedule says so, the terms at the picture
+    of x₀ are differentiated, and the gradient changes the step: with a style loss the sampling draws the prompt in a
+    style that it may have no word for, with a target and a degradation it restores.
+
+    Rows are prompts × styles (or targets) × weights × samples. The sample of one seed starts from the same noise in
+    every row. A weight of 0, and every pass before the schedule's start, is the plain sampling, bit for bit. A
+    gradient that is not finite is left out, counted and told of.
+
+    Here a term's figure is its distance without λ, since rows of λ = 0 have one too; ``loss`` is Σ λ·distance.
+
+    Args:
+        generator: The diffusion model.
+        style: Loss against the style.
+        palette: Second loss against the style.
+        target: Loss between the measurement of the prediction and that of the target.
+        pixel: Second loss against the target, usually on the image itself.
+        regulariser: Term on the image.
+        features: Network whose layers the losses name.
+        prompt: What the pictures show; several are a row each.
+        negative: What they shall not show.
+        samples: Pictures for each prompt and style.
+        seed: Of the first sample, whose first noise is ``torch.Generator().manual_seed(seed)``'s, as in diffusers; the
+            next ones have the next numbers. None: that of ``--seed_everything``.
+        sampler: How a step goes.
+        cfg: Guidance by the prompt.
+        guidance: Guidance by the losses.
+        cap: Longest side that is compared; larger pictures are shrunk by a whole factor before the network and the
+            losses. None: no limit.
+        floor: Shortest side that the network sees; smaller pictures are enlarged for it. None: no limit.
+
+    Raises:
+        InputError: No prompt, no sample, or settings that do not go together.
+    """
+
+    best: Tensor
+    best_loss: Tensor
+    stopped: Tensor
+    skipped: Tensor
+
+    def __init__(
+        self,
+        generator: LatentDiffusion,
+        style: Loss | None = None,
+        palette: Loss | None = None,
+        target: Loss | None = None,
+        pixel: Loss | None = None,
+        regulariser: Regulariser | None = None,
+        features: Features | None = None,
+        prompt: str | list[str] = "",
+        negative: str = "",
+        samples: int = 1,
+        seed: int | None = None,
+        sampler: Sampler | None = None,
+        cfg: Cfg | None = None,
+        guidance: Guidance | None = None,
+        cap: int | None = None,
+        floor: int | None = None,
+    ) -> None:
+        compared = {
+            "style": ("style", style),
+            "palette": ("style", palette),
+            "target": ("target", target),
+            "pixel": ("target", pixel),
+        }
+        if samples < 1:
+            raise InputError(f"model.samples is {samples}; give at least 1")
+        search = Search(spread=1.0, restarts=samples, seed=seed)
+        super().__init__(generator, features, compared, regulariser, search, cap=cap, floor=floor)
+        self.automatic_optimization = False
+        self.prompts, self.negative = [prompt] if isinstance(prompt, str) else list(prompt), negative
+        if not self.prompts:
+            raise InputError("model.prompt is empty; give a text, or several")
+        self.roles = tuple(dict.fromkeys(self.role_of.values()))
+        self.sampler, self.cfg, self.guidance = sampler or Sampler(), cfg or Cfg(), guidance or Guidance()
+        if self.guidance.scale == "cfg" and self.cfg.scale == 1 and self._weighted():
+            raise InputError("guidance.scale is cfg, but cfg.scale is 1; use guidance.scale rms, or another cfg.scale")
+
+    def named(self, data: Images) -> dict[str, list[str]]:
+        """The pictures of every role, and the prompts as names of files."""
+        return {"prompt": slugs(self.prompts), **super().named(data)}
+
+    def setup(self, stage: str) -> None:
+        """Makes the latents, and the sampler for as many passes as the trainer has steps."""
+        super().setup(stage)
+        self.process = self._process()
+        with torch.no_grad():
+            self.w.mul_(self.process.start_scale)
+            self.best.copy_(self.w * self.process.levels[0].unit)
+
+    def _process(self) -> Process:
+        assert isinstance(self.generator, LatentDiffusion)
+        passes = self.trainer.max_steps
+        process = self.sampler.build(self.generator.scheduler, passes, self.guidance.travel)
+        drawn = self.guidance.scale == "spherical" and self.guidance.inject == "post_step"
+        if drawn and not process.stochastic:
+            raise InputError(
+                f"guidance.scale spherical after the step turns the noise that the sampler draws, but {self.sampler.name} "
+                "draws none; use sampler.eta 1 with ddim, ddpm or euler_a, or guidance.inject model_output"
+            )
+        levels, main = process.levels[:-1], self.guidance.schedule
+        self.factors = {
+            name: (self.guidance.target_schedule or main if self.role_of.get(name) == "target" else main).weights(levels)
+            for name, _ in self._weighted()
+        }
+        return process
+
+    def first(self, shape: torch.Size) -> Tensor:
+        """The noise of each row's seed."""
+        return torch.stack([seeded_normal(shape, seed) for seed in self.seeds])
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each of this process's rows."""
+        return [self.seed + self.grid[row].restart for row in self.shard.rows]
+
+    def row_keys(self) -> list[tuple[int | str, ...]]:
+        """What the random numbers of each of this process's rows are keyed by."""
+        return [(seed,) for seed in self.seeds]
+
+    @property
+    def row_state(self) -> tuple[str, ...]:
+        """Names of the tensors with a line per row."""
+        return (*super().row_state, "best", "best_loss", "stopped", "skipped")
+
+    def make_rows(self, shape: tuple[int, ...]) -> None:
+        """Also makes the predicted clean latents, and what is counted per row."""
+        super().make_rows(shape)
+        self.register_buffer("best", torch.zeros(shape))
+        self.register_buffer("best_loss", torch.full(shape[:1], torch.inf))
+        self.register_buffer("stopped", torch.full(shape[:1], -1))
+        self.register_buffer("skipped", torch.zeros(shape[:1], dtype=torch.long))
+
+    @property
+    def shown(self) -> Tensor:
+        """The predicted clean latents."""
+        return self.best
+
+    @property
+    def noisy(self) -> Tensor:
+        """The latents on their way."""
+        done = self.global_step
+        level = self.process.plan[done].index if done < len(self.process.plan) else -1
+        return self.w.detach() * self.process.levels[level].unit
+
+    @property
+    def columns(self) -> list[str]:
+        """What a step reports beside the loss."""
+        return [*super().columns, "guidance"]
+
+    def problem(self, row: int) -> dict[str, Any]:
+        """What a row is: also its prompt and seed."""
+        own = self.grid[row]
+        text, seed = self.prompts[own.images["prompt"]], self.seed + own.restart
+        return {**super().problem(row), "prompt": text, "seed": seed, "passes": self.trainer.max_steps}
+
+    def on_fit_start(self) -> None:
+        """Measures the references and reads the prompts."""
+        super().on_fit_start()
+        assert isinstance(self.generator, LatentDiffusion)
+        rows = [self.grid[row] for row in self.shard.rows]
+        self.amounts: dict[str, Tensor] = {}
+        for name, term in self._weighted():
+            weights = [term.weights[row.setting[name]] for row in rows]
+            self.amounts[name] = torch.tensor(weights, device=self.device).view(-1, *[1] * (self.w.dim() - 1))
+            term.row_weight = 1.0
+        texts = self.generator.embed([self.negative, *self.prompts])
+        positive = texts[[1 + row.images["prompt"] for row in rows]]
+        states = texts[:1].expand_as(positive), positive
+        estimate = Prompted(self.process, self.cfg, self.generator.predict, states)
+        self.guide = Guide(self.guidance, self.process, estimate, self.terms, self.seeds)
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """One denoising step."""
+        turn = self.process.plan[self.global_step]
+        factors = {name: own[turn.index] for name, own in self.factors.items()}
+        amounts = {name: factors[name] * own for name, own in self.amounts.items() if factors[name] and own.any()}
+        guided = self.guide(self.w.detach(), turn, amounts)
+        sums = self._observed(guided)
+        optimizer: Any = self.optimizers()
+        self._keep(guided, optimizer)
+        optimizer.step()
+        with torch.no_grad():
+            last = self.global_step >= self.trainer.max_steps
+            self.best.copy_(self.w if last else guided.clean)
+            if last:
+                self.best_loss.copy_(self._total(self.terms(self.best)))
+        return {"sums": sums}
+
+    def _keep(self, guided: Guided, optimizer: Any) -> None:
+        """Hands the step to the sampler; what is not finite does not go there."""
+        lost = torch.zeros_like(self.skipped) if guided.lost is None else guided.lost.long()
+        self.skipped += lost
+        fine = guided.output.flatten(1).isfinite().all(1)
+        self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
+        own: Denoising = optimizer.optimizer
+        own.output, own.shift = guided.output, guided.shift
+
+    @torch.no_grad()
+    def _observed(self, guided: Guided) -> Tensor:
+        """Sums over rows of the loss, of the terms and of the guidance's size as a multiple of the prompt's."""
+        # Lightning's own types lack the attribute.
+        interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        due = bool(interval) and (self.global_step + 1) % interval == 0
+        values = guided.terms or (self.terms(guided.clean) if due else {})
+        missing = torch.full_like(guided.pull, torch.nan)
+        size = torch.zeros_like(missing) if guided.size is None else guided.size
+        ratio = torch.where(guided.pull > 0, size / guided.pull, size)
+        lines = [self._total(values) if values else missing, *(values.get(name, missing) for name in self.columns[:-1])]
+        sums = torch.cat([torch.stack([*lines, ratio]).sum(1), ratio.new_tensor([len(ratio)])])
+        if due:
+            means = self.trainer.strategy.reduce(sums, reduce_op="sum")
+            for name, value in zip(("loss", *self.columns), means[:-1] / means[-1], strict=True):
+                self.log(name, value, prog_bar=True)
+        return sums
+
+    def _total(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Σ λ·distance, one value per row."""
+        parts = [self.amounts[name].flatten() * value for name, value in values.items() if name in self.amounts]
+        return sum(parts[1:], parts[0]) if parts else torch.zeros_like(self.best_loss)
+
+    def on_train_end(self) -> None:
+        """Tells of what was left out."""
+        for index, row in enumerate(self.shard.rows):
+            if self.stopped[index] >= 0:
+                advice = "give --model.generator.precision float32, or a smaller --model.cfg.scale"
+                warnings.warn(f"row {row} ({self.names[row]}): the model's output is not finite from step "
+                              f"{int(self.stopped[index])} on; {advice}", stacklevel=2)  # fmt: skip
+            elif self.skipped[index]:
+                warnings.warn(f"row {row} ({self.names[row]}): {int(self.skipped[index])} gradients were not finite "
+                              "and were left out", stacklevel=2)  # fmt: skip
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The sampler."""
+        return Denoising(self.w, self.process, self.seeds)
+
+
+def slugs(prompts: list[str]) -> list[str]:
+    """Prompts as short names of files, none twice.
+
+    >>> slugs(["A red ring!", "a red ring", ""])
+    ['a-red-ring', 'a-red-ring-2', 'empty']
+    """
+    names: list[str] = []
+    for prompt in prompts:
+        name = re.sub(r"\W+", "-", prompt.casefold()).strip("-")[:LONGEST].strip("-") or "empty"
+        own, number = name, 2
+        while own in names:
+            own, number = f"{name}-{number}", number + 1
+        names.append(own)
+    return names
