@@ -23,7 +23,7 @@ def open_folder(plan: Plan, logs: Path) -> Path:
     if same:
         return same[-1]
     folder = logs / plan.name / f"version_{_number(versions[-1]) + 1 if versions else 0}"
-    about = {"name": plan.name, "files": [str(path) for path in plan.configs], "page": plan.page}
+    about = {"name": plan.name, "files": [str(path) for path in plan.files], "page": plan.page}
     record = {**about, "cells": [cell.name for cell in plan.cells()], "plan": plan.record()}
     write_atomically(folder / PLAN, json.dumps(record, indent=2, ensure_ascii=False).encode())
     return folder

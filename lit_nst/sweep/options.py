@@ -9,10 +9,13 @@ from typing import Any
 import yaml
 
 from lit_nst.errors import InputError
+from lit_nst.sweep.arms import ARM, Arm, check_overrides, chosen_arms, read_arms
+from lit_nst.sweep.axis import Axis, Option, plain_key, text_of
+from lit_nst.sweep.configs import find, read, read_all
 from lit_nst.sweep.inputs import digests
-from lit_nst.sweep.plan import Axis, Option, Plan, plain_key, text_of
+from lit_nst.sweep.plan import Plan
 
-RECIPE = ("configs", "options", "vary", "page")
+RECIPE = ("configs", "options", "vary", "page", "arms")
 REFUSED = {
     "ckpt_path": "a sweep goes on by itself; leave it out",
     "trainer.logger": "a sweep has folders of its own; leave it out",
@@ -36,6 +39,7 @@ class _Recipe:
     options: list[Option]
     axes: list[Axis]
     page: str
+    arms: dict[str, Arm]
 
 
 def read_command(args: Sequence[str], folder: Path) -> Plan:
@@ -48,43 +52,36 @@ def read_command(args: Sequence[str], folder: Path) -> Plan:
         folder: Where configs are looked up that are not files here.
 
     Raises:
-        InputError: What cannot be read, a recipe with other keys than its four, or nothing that varies.
+        InputError: What cannot be read, a recipe with other keys than its five, or nothing that varies.
     """
     given = _split(args)
     if not given.configs:
         raise InputError("sweep: there is no config; give --config sweeps/inversion.yaml, or another and --vary")
-    names, options, axes, page = list[str](), list[Option](), list[Axis](), "generic"
+    names, options, axes, page, arms = list[str](), list[Option](), list[Axis](), "generic", dict[str, Arm]()
     for name in given.configs:
-        content = _read(find(name, folder))
+        content = read(find(name, folder))
         if not isinstance(content, dict) or not set(content) & set(RECIPE):
             names.append(name)
             continue
-        recipe = _recipe(name, content)
+        recipe = _recipe(name, content, folder)
         names += recipe.configs
         options += recipe.options
         axes += recipe.axes
         page = recipe.page
+        arms |= recipe.arms
     fixed = {plain_key(key) for key, _ in given.options} | {axis.key for axis in given.axes}
     axes = [axis for axis in axes if axis.key not in fixed] + given.axes
+    check_overrides(arms, given.options)
+    if arms:
+        arms = chosen_arms(arms, axes)
+        axes = [Axis(ARM, tuple(arms)), *(axis for axis in axes if axis.key != ARM)]
     _check_axes(axes)
-    configs = {find(name, folder): _read(find(name, folder)) for name in names}
-    used = digests([*configs.values(), *(text for _, text in [*options, *given.options]), *(a.values for a in axes)])
+    configs = read_all(names, folder)
+    own = [option for arm in arms.values() for option in arm.options]
+    contents = [*configs.values(), *(content for arm in arms.values() for content in arm.configs.values())]
+    used = digests([*contents, *(text for _, text in [*options, *given.options, *own]), *(a.values for a in axes)])
     name = Path(given.configs[0]).stem
-    return Plan(name, configs, tuple(options), tuple(axes), tuple(given.options), page, used)
-
-
-def find(name: str, folder: Path) -> Path:
-    """The file of a config: here, or in the project's folder.
-
-    Raises:
-        InputError: It is in neither.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    if not (folder / name).is_file():
-        known = ", ".join(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")))
-        raise InputError(f'--config: there is no "{name}", neither here nor in {folder} ({known})')
-    return folder / name
+    return Plan(name, configs, tuple(options), tuple(axes), tuple(given.options), page, used, arms)
 
 
 def _split(args: Sequence[str]) -> _Arguments:
@@ -149,14 +146,7 @@ def _check_axes(axes: Sequence[Axis]) -> None:
             raise InputError(f"--vary {key}: it is there twice; give one list")
 
 
-def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: it is not YAML ({' '.join(str(error).split())}); mend it") from None
-
-
-def _recipe(name: str, content: dict[str, Any]) -> _Recipe:
+def _recipe(name: str, content: dict[str, Any], folder: Path) -> _Recipe:
     for key in content:
         if key not in RECIPE:
             raise InputError(f'{name}: a sweep recipe has no key "{key}"; it takes {", ".join(RECIPE)}')
@@ -168,8 +158,9 @@ def _recipe(name: str, content: dict[str, Any]) -> _Recipe:
             raise InputError(f"{name}: {key} is not a mapping; write KEY: VALUE lines under it")
     pairs = [(str(key), text_of(value)) for key, value in options.items()]
     axes = [_axis_of(str(key), values, text_of(values)) for key, values in vary.items()]
+    arms = read_arms(name, content["arms"], folder) if "arms" in content else {}
     try:
-        _check_options(pairs)
+        _check_options([*pairs, *(option for arm in arms.values() for option in arm.options)])
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    return _Recipe(configs, pairs, axes, str(content.get("page", "generic")))
+    return _Recipe(configs, pairs, axes, str(content.get("page", "generic")), arms)

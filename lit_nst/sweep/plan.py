@@ -1,16 +1,14 @@
 """What a sweep is to run: configs, options, axes, and the cells that they make."""
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lit_nst.errors import InputError
-
-Option = tuple[str, str]
+from lit_nst.sweep.arms import ARM, Arm
+from lit_nst.sweep.axis import Axis, Option, plain_key, text_of
 
 # What a run shows by itself would drown the lines of the sweep.
 QUIET: tuple[Option, ...] = (
@@ -24,57 +22,6 @@ LONGEST = 100
 
 
 @dataclass(frozen=True)
-class Axis:
-    """An option and the values that it takes.
-
-    Args:
-        key: Its dotted name, without ``init_args``.
-        values: JSON values.
-
-    Raises:
-        InputError: No value, or one twice.
-    """
-
-    key: str
-    values: tuple[Any, ...]
-
-    def __post_init__(self) -> None:
-        if not self.values:
-            raise InputError(f"--vary {self.key}: the list is empty; give at least one value")
-        for i, value in enumerate(self.values):
-            if value in self.values[:i]:
-                raise InputError(f"--vary {self.key}: {text_of(value)} is there twice; give each value once")
-        if self.shared and not all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values):
-            raise InputError(f"--vary {self.key}: {text_of(list(self.values))} are not all numbers; give weights")
-
-    @property
-    def shared(self) -> bool:
-        """Whether its values are rows of one run: the losses take a list of weights."""
-        return self.key.startswith("model.") and self.key.endswith(".weight")
-
-    @property
-    def term(self) -> str:
-        """The term whose weight it is.
-
-        >>> Axis("model.style.weight", (1, 10)).term
-        'style'
-        """
-        return self.key.split(".")[1]
-
-    @property
-    def labels(self) -> list[str]:
-        """A short text per value, none twice.
-
-        >>> Axis("model.style", ({"class_path": "a.GramLoss"}, "MeanVarLoss")).labels
-        ['GramLoss', 'MeanVarLoss']
-        """
-        short = [_label(value) for value in self.values]
-        pairs = zip(short, self.values, strict=True)
-        long = [text if short.count(text) == 1 else _label(value, full=True) for text, value in pairs]
-        return [text if long.count(text) == 1 else f"{text} ({i + 1})" for i, text in enumerate(long)]
-
-
-@dataclass(frozen=True)
 class Cell:
     """One run of the sweep.
 
@@ -82,11 +29,15 @@ class Cell:
         name: Of its folder.
         labels: Axis → label of its value, for the axes that are not rows.
         options: What it is run with, in order.
+        configs: Files that it is run with, in order.
+        sources: Arm whose results it reads → name of that cell; ``{arm:NAME}`` in an option is its results folder.
     """
 
     name: str
     labels: Mapping[str, str]
     options: tuple[Option, ...]
+    configs: tuple[Path, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,10 +48,11 @@ class Plan:
         name: Of its folder.
         configs: File of each config → its contents.
         options: Of the recipe.
-        axes: What varies.
+        axes: What varies; with arms the first one is ``arm``.
         overrides: Options of the command line, which win.
         page: Name of the page.
         inputs: Picture or weights that are named → digest.
+        arms: Name → bundle of configs and options.
     """
 
     name: str
@@ -110,20 +62,27 @@ class Plan:
     overrides: tuple[Option, ...]
     page: str
     inputs: Mapping[str, str]
+    arms: Mapping[str, Arm] = field(default_factory=dict)
 
     def axis(self, key: str) -> Axis | None:
         """The axis of a name, if there is one."""
         return next((axis for axis in self.axes if axis.key == key), None)
 
+    @property
+    def files(self) -> list[Path]:
+        """Every config, those of arms after the common ones."""
+        return list(dict.fromkeys([*self.configs, *(path for arm in self.arms.values() for path in arm.configs)]))
+
     def record(self) -> dict[str, Any]:
         """All that decides what the cells are, as JSON."""
-        return {
+        record: dict[str, Any] = {
             "configs": list(self.configs.values()),
             "options": [list(option) for option in self.options],
             "vary": {axis.key: list(axis.values) for axis in self.axes},
             "overrides": [list(option) for option in self.overrides],
             "inputs": dict(self.inputs),
         }
+        return record | ({"arms": {name: arm.record() for name, arm in self.arms.items()}} if self.arms else {})
 
     def cells(self) -> list[Cell]:
         """The product of the axes; those that are rows are a list in every cell. The last one changes fastest."""
@@ -132,39 +91,33 @@ class Plan:
         cells = []
         for chosen in itertools.product(*(range(len(axis.values)) for axis in apart)):
             own = [(axis.key, text_of(axis.values[i])) for axis, i in zip(apart, chosen, strict=True)]
-            # A class goes before its own options.
-            varied = sorted(own + shared, key=lambda option: option[0].count("."))
             labels = {axis.key: axis.labels[i] for axis, i in zip(apart, chosen, strict=True)}
-            options = (*self.options, *QUIET, *varied, *self.overrides)
-            cells.append(Cell(_name(labels), labels, options))
-        return _distinct(cells)
+            cells.append(self._cell(labels, own, shared))
+        return self._linked(_distinct(cells))
 
+    def _cell(self, labels: Mapping[str, str], own: Sequence[Option], shared: Sequence[Option]) -> Cell:
+        arm = self.arms.get(labels[ARM]) if self.arms else None
+        common, overrides, configs = self.options, self.overrides, tuple(self.configs)
+        if arm is not None:
+            rows = [option for option in shared if not arm.sets(option[0])]
+            own = [*arm.options, *(option for option in [*own, *rows] if option[0] != ARM and arm.takes(option[0]))]
+            overrides = tuple(option for option in overrides if arm.takes(plain_key(option[0])))
+            common, configs = ((), ()) if arm.alone else (common, configs)
+            configs, shared = (*configs, *arm.configs), ()
+        # A class goes before its own options.
+        varied = sorted([*own, *shared], key=lambda option: option[0].count("."))
+        return Cell(_name(labels), labels, (*common, *QUIET, *varied, *overrides), configs)
 
-def text_of(value: Any) -> str:
-    """A value as it is written on a command line."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def plain_key(key: str) -> str:
-    """A dotted name without ``init_args``, which the command line may leave out.
-
-    >>> plain_key("model.init_args.style.init_args.weight")
-    'model.style.weight'
-    """
-    return ".".join(part for part in key.split(".") if part != "init_args")
-
-
-def _label(value: Any, full: bool = False) -> str:
-    if isinstance(value, dict):
-        name = str(value.get("class_path", "")).rpartition(".")[2]
-        inner = value.get("init_args", {}) if name else value
-        parts = [f"{key} {_label(item)}" for key, item in inner.items()] if full or not name else []
-        return " ".join([name, *parts] if name else parts)
-    if isinstance(value, list):
-        return "+".join(_label(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value)
+    def _linked(self, cells: Sequence[Cell]) -> list[Cell]:
+        """With the names of the cells, of the same place on the other axes, whose results a cell reads."""
+        if not self.arms:
+            return list(cells)
+        place = {tuple(cell.labels.items()): cell.name for cell in cells}
+        sources = {
+            cell.name: {s: place[tuple({**cell.labels, ARM: s}.items())] for s in self.arms[cell.labels[ARM]].sources}
+            for cell in cells
+        }
+        return [replace(cell, sources=sources[cell.name]) for cell in cells]
 
 
 def _name(labels: Mapping[str, str]) -> str:
@@ -177,6 +130,6 @@ def _distinct(cells: Sequence[Cell]) -> list[Cell]:
     """Numbers the names that are alike, or would be in a file system without cases."""
     names = [cell.name.casefold() for cell in cells]
     return [
-        cell if names.count(name) == 1 else Cell(f"{cell.name}_{i + 1}", cell.labels, cell.options)
+        cell if names.count(name) == 1 else replace(cell, name=f"{cell.name}_{i + 1}")
         for i, (cell, name) in enumerate(zip(cells, names, strict=True))
     ]

@@ -14,9 +14,11 @@ from torch import Tensor
 from lit_nst.data import Images, read_image
 from lit_nst.errors import InputError
 from lit_nst.report import brightness, high_frequency_share
+from lit_nst.sweep.axis import Axis
 from lit_nst.sweep.plan import Plan
 
 CONFIG, FIGURES = "config.yaml", "metrics.json"
+NAMING = ("name", "images", "weights", "restart", "prompt")
 
 
 class References:
@@ -34,7 +36,9 @@ class References:
         self._known: dict[tuple[str, str, tuple[int, int]], Tensor] = {}
 
     def picture(self, role: str, name: str, size: tuple[int, int]) -> Tensor | None:
-        """3×H×W of a picture by role and name; a style keeps its aspect. None for a blend of several."""
+        """3×H×W of a picture by role and name; a style keeps its aspect. None for a blend of several, or a prompt."""
+        if role not in self.images.sources:
+            return None
         key = role, name, size
         if key not in self._known:
             names = self.images.names(role)
@@ -62,6 +66,7 @@ class Row:
         config: The run's own config.
         file: The result.
         references: Where its pictures are from.
+        prompt: Text that was drawn, if there was one.
     """
 
     cell: str
@@ -74,6 +79,7 @@ class Row:
     config: Mapping[str, Any] = field(repr=False)
     file: Path
     references: References = field(repr=False)
+    prompt: str | None = None
 
     @cached_property
     def picture(self) -> Tensor:
@@ -114,7 +120,7 @@ def collect(plan: Plan, cells: Path) -> list[Row]:
         run = {"steps": record["steps"], "seconds": record["seconds"], "rows_of_run": len(record["rows"])}
         for entry in record["rows"]:
             row = _row(cell.name, dict(cell.labels), entry, run, config, cells / cell.name / "results", references)
-            row.labels.update({axis.key: f"{row.weights[axis.term]:g}" for axis in plan.axes if axis.shared})
+            row.labels.update({axis.key: _weight(row, axis) for axis in plan.axes if axis.shared})
             row.figures.update(_distances(row))
             row.figures.update(_looks(row))
             rows.append(row)
@@ -134,9 +140,14 @@ def _row(
         images, weights, restart = entry["images"], entry["weights"], entry["restart"]
     except KeyError as error:
         raise InputError(f"{folder.parent}/{FIGURES}: it has no {error}; remove that folder and run again") from None
-    figures = {key: value for key, value in entry.items() if key not in ("name", "images", "weights", "restart")}
-    file = folder / f"{entry['name']}.png"
-    return Row(cell, labels, entry["name"], images, weights, restart, figures | run, config, file, references)
+    figures = {key: value for key, value in entry.items() if key not in NAMING}
+    file, prompt = folder / f"{entry['name']}.png", entry.get("prompt")
+    return Row(cell, labels, entry["name"], images, weights, restart, figures | run, config, file, references, prompt)
+
+
+def _weight(row: Row, axis: Axis) -> str:
+    """The label of a row on an axis of weights; empty for an arm without such a term."""
+    return f"{row.weights[axis.term]:g}" if axis.term in row.weights else ""
 
 
 def _distances(row: Row) -> dict[str, float | None]:

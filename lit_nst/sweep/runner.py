@@ -19,7 +19,7 @@ from lit_nst.report import human_time
 from lit_nst.sweep.folder import CELLS
 from lit_nst.sweep.plan import Cell, Plan
 
-FIGURES = "metrics.json"
+FIGURES, RESULTS = "metrics.json", "results"
 INTERRUPTED = 130
 
 
@@ -45,7 +45,7 @@ def run_cells(plan: Plan, folder: Path, fit: Callable[[list[str]], Any]) -> None
     try:
         for turn, (number, cell) in enumerate(waiting, 1):
             start = time.perf_counter()
-            _finish(plan, folder, cell, fit)
+            _finish(folder, cell, fit)
             now = time.perf_counter()
             rest = (now - begin) / turn * (len(waiting) - turn)
             left = f"{human_time(rest)} left" if rest else f"{human_time(now - begin)} in all"
@@ -55,14 +55,14 @@ def run_cells(plan: Plan, folder: Path, fit: Callable[[list[str]], Any]) -> None
         gc.unfreeze()
 
 
-def _finish(plan: Plan, folder: Path, cell: Cell, fit: Callable[[list[str]], Any]) -> None:
+def _finish(folder: Path, cell: Cell, fit: Callable[[list[str]], Any]) -> None:
     checkpoint = checkpoint_of(folder, cell)
     begun = checkpoint.is_file()
-    _run(cell, arguments(plan, folder, cell), fit)
+    _run(cell, arguments(folder, cell), fit)
     if begun and not is_done(folder, cell):
         # It was stopped after its last step and before its figures: no step is left that would lead to them.
         checkpoint.unlink()
-        _run(cell, arguments(plan, folder, cell), fit)
+        _run(cell, arguments(folder, cell), fit)
     if not is_done(folder, cell):
         raise InputError(f"cell {cell.name}: its run left no {FIGURES}; give no option that leaves it out")
 
@@ -77,15 +77,23 @@ def checkpoint_of(folder: Path, cell: Cell) -> Path:
     return folder / CELLS / cell.name / "checkpoints" / "last.ckpt"
 
 
-def arguments(plan: Plan, folder: Path, cell: Cell) -> list[str]:
+def arguments(folder: Path, cell: Cell) -> list[str]:
     """The command line of a cell's run."""
     home = folder / CELLS
     place = {"save_dir": str(home), "name": cell.name, "version": "."}
-    options = [*cell.options, *((f"trainer.logger.init_args.{key}", value) for key, value in place.items())]
+    options = [(key, _filled(value, cell, home)) for key, value in cell.options]
+    options += ((f"trainer.logger.init_args.{key}", value) for key, value in place.items())
     if (checkpoint := checkpoint_of(folder, cell)).is_file():
         options.append(("ckpt_path", str(checkpoint)))
-    configs = [text for path in plan.configs for text in ("--config", str(path))]
+    configs = [text for path in cell.configs for text in ("--config", str(path))]
     return ["fit", *configs, *(f"--{key}={value}" for key, value in options)]
+
+
+def _filled(text: str, cell: Cell, home: Path) -> str:
+    """An option with the results folders of other arms' cells in it."""
+    for arm, source in cell.sources.items():
+        text = text.replace(f"{{arm:{arm}}}", (home / source / RESULTS).as_posix())
+    return text
 
 
 def _run(cell: Cell, args: list[str], fit: Callable[[list[str]], Any]) -> None:

@@ -15,6 +15,7 @@ def csv_of(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         place: dict[str, object] = {"cell": row.cell, **row.labels, "name": row.name}
+        place |= {} if row.prompt is None else {"prompt": row.prompt}
         place |= {f"images.{role}": name for role, name in row.images.items()}
         place |= {f"weights.{term}": weight for term, weight in row.weights.items()}
         lines.append({**place, "restart": row.restart, **row.figures})

@@ -101,8 +101,19 @@ class GuidedDiffusion(Objective):
             raise InputError("model.prompt is empty; give a text, or several")
         self.roles = tuple(dict.fromkeys(self.role_of.values()))
         self.sampler, self.cfg, self.guidance = sampler or Sampler(), cfg or Cfg(), guidance or Guidance()
-        if self.guidance.scale == "cfg" and self.cfg.scale == 1 and self._weighted():
-            raise InputError("guidance.scale is cfg, but cfg.scale is 1; use guidance.scale rms, or another cfg.scale")
+        self._check_pull()
+
+    def _check_pull(self) -> None:
+        """Refuses guidance in units of the prompt's where that is 0."""
+        guides = any(weight for _, term in self._weighted() for weight in term.weights)
+        if self.guidance.scale != "cfg" or not guides:
+            return
+        if self.cfg.scale in (0, 1):
+            why = f"cfg.scale is {self.cfg.scale:g}; use guidance.scale rms, or another cfg.scale"
+            raise InputError(f"guidance.scale is cfg, but {why}")
+        if self.negative in self.prompts:
+            why = f'"{self.negative}" is both a prompt and the negative one; use guidance.scale rms, or another prompt'
+            raise InputError(f"guidance.scale is cfg, but {why}")
 
     def named(self, data: Images) -> dict[str, list[str]]:
         """The pictures of every role, and the prompts as names of files."""
@@ -128,7 +139,9 @@ class GuidedDiffusion(Objective):
             )
         levels, main = process.levels[:-1], self.guidance.schedule
         self.factors = {
-            name: (self.guidance.target_schedule or main if self.role_of.get(name) == "target" else main).weights(levels)
+            name: (self.guidance.target_schedule or main if self.role_of.get(name) == "target" else main).weights(
+                levels
+            )
             for name, _ in self._weighted()
         }
         return process

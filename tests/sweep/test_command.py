@@ -285,3 +285,48 @@ def test_help(capsys, args, tmp_path, monkeypatch):
     assert "--vary" in printed
     assert len(printed.splitlines()) < 15
     assert not list(Path().iterdir())
+
+
+@pytest.fixture
+def armed(tmp_path, monkeypatch):
+    """A sweep over arms, the last of which reads the pictures of the first."""
+    furnish(tmp_path)
+    (tmp_path / "longer.yaml").write_text("trainer: {max_steps: 3}")
+    arms = {
+        "plain": {"options": {"model.regulariser.weight": 0}},
+        "longer": {"configs": ["longer.yaml"]},
+        "again": {
+            "base": ["tiny.yaml"],
+            "options": {"data.target": "{arm:plain}/0*_2.png", "model.search.restarts": 1},
+        },
+    }
+    recipe = {"configs": ["tiny.yaml"], "options": {"model.target.weight": 2}, "arms": arms}
+    (tmp_path / "armed.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: cli.main(["sweep", "--config", "armed.yaml", *args])
+
+
+def test_arms_have_configs_of_their_own_read_each_other_and_go_on(armed, calls, tmp_path):
+    armed()
+    folder = tmp_path / "logs" / "armed" / "version_0"
+    assert calls == ["arm-plain", "arm-longer", "arm-again"]
+    rows = table(folder)
+    assert [row["arm"] for row in rows] == ["plain"] * 4 + ["longer"] * 4 + ["again"] * 2
+    assert [row["weights.regulariser"] for row in rows[3:5]] == ["0.0", "0.1"]
+    assert [row["steps"] for row in rows[3:5]] == ["2", "3"]
+    # Neither the recipe's options nor pictures of the report.
+    assert [row["weights.target"] for row in rows[7:9]] == ["2.0", "1.0"]
+    assert [row["images.target"] for row in rows[8:]] == ["00_2", "01_2"]
+    record = json.loads((folder / "sweep.json").read_text())
+    assert record["files"] == ["tiny.yaml", "longer.yaml"]
+    assert len(list((folder / "figures").glob("collage_*.png"))) == 1
+    before = pictures(folder)
+    for name in ("arm-plain", "arm-again"):
+        shutil.rmtree(folder / "cells" / name)
+    armed()
+    assert calls[3:] == ["arm-plain", "arm-again"]
+    assert pictures(folder) == before
+    (tmp_path / "longer.yaml").write_text("trainer: {max_steps: 1}")
+    armed("--vary", "arm=[longer]")
+    assert calls[5:] == ["arm-longer"]
+    assert (tmp_path / "logs" / "armed" / "version_1").is_dir()

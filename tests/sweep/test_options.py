@@ -122,3 +122,94 @@ def test_refused_in_one_line(folder, args, words):
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+ARMS = """
+configs: [base.yaml]
+options: {model.tag: x, trainer.max_steps: 5}
+arms:
+  plain: {options: {model.style.weight: 0}}
+  more: {configs: [more.yaml], options: {data.style: here.png}}
+  other: {base: [other.yaml], options: {data.content: "{arm:plain}/*_seed*.png"}}
+"""
+
+
+@pytest.fixture
+def arms(folder):
+    """Reads a recipe with arms, with something in it replaced."""
+    for name in ("more", "other"):
+        (folder / f"{name}.yaml").write_text(f"name: {name}")
+
+    def read(*args, old="", new=""):
+        (folder / "sweeps" / "arms.yaml").write_text(ARMS.replace(old, new) if old else ARMS)
+        return read_command(["--config", "sweeps/arms.yaml", *args], folder)
+
+    return read
+
+
+def test_arms_are_an_axis_of_bundles(arms, folder):
+    plan = arms()
+    assert [(axis.key, axis.values) for axis in plan.axes] == [("arm", ("plain", "more", "other"))]
+    assert plan.arms["more"].configs == {folder / "more.yaml": {"name": "more"}}
+    assert plan.arms["more"].options == (("data.style", "here.png"),)
+    assert [arm.alone for arm in plan.arms.values()] == [False, False, True]
+    assert [path.name for path in plan.files] == ["base.yaml", "more.yaml", "other.yaml"]
+
+
+def test_command_line_chooses_arms(arms):
+    plan = arms("--vary", "arm=[plain, other]", "--vary", "a=[1, 2]")
+    assert list(plan.arms) == ["plain", "other"]
+    assert [axis.key for axis in plan.axes] == ["arm", "a"]
+    assert set(plan.record()["arms"]) == {"plain", "other"}
+
+
+def test_pictures_and_configs_of_arms_decide_what_the_plan_is(arms, folder):
+    (folder / "base.yaml").write_text("data: {target: base.png}")
+    (folder / "more.yaml").write_text("data: {content: more.png}")
+    first = arms()
+    for name in ("here", "base", "more"):
+        (folder.parent / "here" / f"{name}.png").write_bytes(b"1")
+    second = arms()
+    assert set(second.inputs) - set(first.inputs) == {"here.png", "base.png", "more.png"}
+    (folder / "more.yaml").write_text("data: {content: more.png, size: 8}")
+    records = [plan.record() for plan in (second, read_command(["--config", "sweeps/arms.yaml"], folder))]
+    assert records[0]["arms"]["more"] != records[1]["arms"]["more"]
+    assert records[0]["inputs"] == records[1]["inputs"]
+
+
+def test_trainer_options_of_the_command_line_reach_every_arm(arms):
+    plan = arms("--trainer.max_steps", "1", "--model.tag", "y")
+    options = {cell.labels["arm"]: dict(cell.options) for cell in plan.cells()}
+    assert {own["trainer.max_steps"] for own in options.values()} == {"1"}
+    # What is said of the one task is not said of the other.
+    assert [own.get("model.tag") for own in options.values()] == ["y", "y", None]
+
+
+@pytest.mark.parametrize(
+    ("args", "old", "new", "words"),
+    [
+        ([], "plain: {options: {model.style.weight: 0}}", "plain: 5", ["arm plain", "not a mapping"]),
+        ([], "plain: {options", "plain: {option", ["arm plain", '"option"', "configs, base, options"]),
+        ([], "plain: {options: {model.style.weight: 0}}", "pl/ain: {}", ["pl/ain", "name"]),
+        ([], "base: [other.yaml]", "base: []", ["arm other", "base is []"]),
+        ([], "base: [other.yaml]", "base: [other.yaml], configs: [more.yaml]", ["arm other", "base takes the place"]),
+        ([], "[other.yaml]", "[nowhere.yaml]", ["nowhere.yaml"]),
+        ([], "options: {data.style: here.png}", "options: [1]", ["arm more", "options is not a mapping"]),
+        ([], "data.style: here.png", "trainer.devices: 2", ["arms.yaml", "--trainer.devices", "one process"]),
+        ([], "{arm:plain}", "{arm:plane}", ["arm other", "plane"]),
+        ([], "{arm:plain}", "{arm:other}", ["arm other", "put other first"]),
+        (["--vary", "arm=[other, plain]"], "", "", ["arm other", "put plain first"]),
+        (["--vary", "arm=[more, other]"], "", "", ["arm other", "plain"]),
+        (["--vary", "arm=[nothing]"], "", "", ["--vary arm", "nothing", "plain, more, other"]),
+        (["--vary", "data.style=[a, b]"], "", "", ["arm more", "data.style", "varies"]),
+        (["--arm", "plain"], "", "", ["--arm", "--vary"]),
+        (["--data.style", "a.png"], "", "", ["--data.style", "arm more", "itself"]),
+        ([], ARMS[ARMS.index("  plain") :], "  [1]", ["arms", "not a mapping"]),
+    ],
+)
+def test_arms_refused_in_one_line(arms, args, old, new, words):
+    with pytest.raises(InputError) as caught:
+        arms(*args, old=old, new=new)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)

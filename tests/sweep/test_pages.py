@@ -224,7 +224,7 @@ def test_generic_page(show):
 @pytest.mark.parametrize(
     ("page", "vary", "words"),
     [
-        ("nothing", "{a: [1]}", ["nothing", "inversion, texture, statistics, gallery, restoration, generic"]),
+        ("nothing", "{a: [1]}", ["nothing", "inversion, texture, statistics, gallery, restoration, guidance, generic"]),
         ("inversion", "{a: [1]}", ["inversion", "model.target.layers"]),
         ("inversion", "{model.target.layers: [[conv1_1, conv1_2]]}", ["model.target.layers", "single"]),
         ("inversion", "{model.target.layers: [[pool1]]}", ["pool1"]),

@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from lit_nst.errors import InputError
-from lit_nst.sweep.plan import QUIET, Axis, Plan
+from lit_nst.sweep.arms import Arm
+from lit_nst.sweep.axis import Axis
+from lit_nst.sweep.plan import QUIET, Plan
 
 
 def plan(*axes, options=(), overrides=()):
@@ -89,3 +92,52 @@ def test_record_is_json_and_has_all_that_decides():
         "overrides": [["e", "f"]],
         "inputs": {},
     }
+
+
+def armed(*axes, arms, **settings):
+    named = {arm.name: arm for arm in arms}
+    own = Axis("arm", tuple(named))
+    options, overrides = settings.get("options", ()), settings.get("overrides", ())
+    return Plan("some", {Path("base.yaml"): {}}, options, (own, *axes), overrides, "generic", {}, named)
+
+
+def test_cells_are_arms_times_the_other_axes():
+    arms = [Arm("plain", {}, (("a.b.c", "1"), ("a.b", "2"))), Arm("more", {Path("more.yaml"): {}}, ())]
+    cells = armed(Axis("data.size", (16, 32)), arms=arms, options=(("d", "0"),), overrides=(("e", "9"),)).cells()
+    names = ["arm-plain_size-16", "arm-plain_size-32", "arm-more_size-16", "arm-more_size-32"]
+    assert [cell.name for cell in cells] == names
+    assert cells[2].labels == {"arm": "more", "data.size": "16"}
+    assert [path.name for path in cells[2].configs] == ["base.yaml", "more.yaml"]
+    # A class before its own options, whatever the order.
+    assert cells[1].options == (("d", "0"), *QUIET, ("a.b", "2"), ("data.size", "32"), ("a.b.c", "1"), ("e", "9"))
+    assert all("arm" not in dict(cell.options) for cell in cells)
+
+
+def test_arm_with_a_base_takes_neither_configs_nor_options_of_the_model():
+    arms = [Arm("plain", {}, ()), Arm("other", {Path("other.yaml"): {}}, (("model.x", "3"),), alone=True)]
+    axes = Axis("model.size", (1,)), Axis("model.style.weight", (1, 2)), Axis("data.size", (8,))
+    settings = {"options": (("model.tag", "0"), ("data.tag", "0")), "overrides": (("model.t", "1"), ("data.t", "1"))}
+    plain, other = armed(*axes, arms=arms, **settings).cells()
+    assert [path.name for path in other.configs] == ["other.yaml"]
+    assert [key for key, _ in other.options if key not in dict(QUIET)] == ["model.x", "data.size", "data.t"]
+    assert dict(plain.options)["model.style.weight"] == "[1, 2]"
+
+
+def test_weights_of_an_arm_come_before_those_of_an_axis():
+    arms = [Arm("plain", {}, (("model.init_args.style.weight", "0"),)), Arm("more", {}, ())]
+    plain, more = armed(Axis("model.style.weight", (1, 2)), arms=arms).cells()
+    assert "model.style.weight" not in dict(plain.options)
+    assert dict(more.options)["model.style.weight"] == "[1, 2]"
+
+
+def test_cell_knows_the_cell_that_its_arm_reads():
+    arms = [Arm("a", {}, ()), Arm("b", {}, (("data.x", "[{arm:a}/1.png, {arm:a}/2.png]"),))]
+    cells = armed(Axis("k", (1, 2)), arms=arms).cells()
+    assert [cell.sources for cell in cells] == [{}, {}, {"a": "arm-a_k-1"}, {"a": "arm-a_k-2"}]
+
+
+def test_record_of_arms():
+    arms = [Arm("a", {Path("x.yaml"): {"x": 1}}, (("k", "v"),)), Arm("b", {Path("y.yaml"): {}}, (), alone=True)]
+    record = armed(arms=arms).record()
+    assert record["arms"] == {"a": {"configs": [{"x": 1}], "options": [["k", "v"]]}, "b": {"base": [{}], "options": []}}
+    assert record["vary"] == {"arm": ["a", "b"]}

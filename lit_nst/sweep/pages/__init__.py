@@ -7,7 +7,7 @@ from pathlib import Path
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.report import Picture, Text, page
-from lit_nst.sweep.pages import gallery, generic, inversion, restoration, statistics, texture
+from lit_nst.sweep.pages import gallery, generic, guidance, inversion, restoration, statistics, texture
 from lit_nst.sweep.pages.parts import Drawn, Part, png_of
 from lit_nst.sweep.plan import Plan
 from lit_nst.sweep.records import Row
@@ -23,11 +23,13 @@ class Kind:
         title: Of the page.
         check: Refuses a plan that the page cannot show.
         parts: Makes its parts.
+        measure: Gives the rows the figures that the page needs beyond those of the runs.
     """
 
     title: str
     check: Callable[[Plan], None]
     parts: Callable[[Plan, Sequence[Row]], list[Part]]
+    measure: Callable[[Plan, Sequence[Row]], None] = lambda plan, rows: None
 
 
 PAGES = {
@@ -36,6 +38,7 @@ PAGES = {
     "statistics": Kind("Means and variances against Gram matrices", statistics.check, statistics.parts),
     "gallery": Kind("Style transfer by loss", gallery.check, gallery.parts),
     "restoration": Kind("Inversion and restoration by a generator", restoration.check, restoration.parts),
+    "guidance": Kind("Style by guidance", guidance.check, guidance.parts, guidance.measure),
     "generic": Kind("Sweep", generic.check, generic.parts),
 }
 
@@ -49,6 +52,11 @@ def check_page(plan: Plan) -> None:
     if plan.page not in PAGES:
         raise InputError(f'page: there is no page "{plan.page}"; give one of {", ".join(PAGES)}')
     PAGES[plan.page].check(plan)
+
+
+def measure(plan: Plan, rows: Sequence[Row]) -> None:
+    """Adds the figures of the page to the rows."""
+    PAGES[plan.page].measure(plan, rows)
 
 
 def make_page(plan: Plan, rows: Sequence[Row], folder: Path) -> None:

@@ -23,17 +23,18 @@ def parts(plan: Plan, rows: Sequence[Row]) -> list[Part]:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row.labels[axis.key] for axis in plan.axes), []).append(row)
-    units = list(dict.fromkeys(row.unit for row in rows))
-    return [about_intervals(rows), Heading("Results"), *_collages(groups, units), Heading("Figures"), _table(
+    return [about_intervals(rows), Heading("Results"), *_collages(groups), Heading("Figures"), _table(
         plan, groups
     )]  # fmt: skip
 
 
-def _collages(groups: dict[tuple[str, ...], list[Row]], units: Sequence[tuple[str, ...]]) -> list[Part]:
-    names, shown = list(groups), units[:DOWN]
-    drawn: list[Part] = []
+def _collages(groups: dict[tuple[str, ...], list[Row]]) -> list[Part]:
+    names, drawn = list(groups), list[Part]()
     for begin in range(0, len(names), ACROSS):
         own = names[begin : begin + ACROSS]
+        # Arms may be of tasks with other pictures.
+        units = list(dict.fromkeys(row.unit for name in own for row in groups[name]))
+        shown = units[:DOWN]
         lines: list[list[Tensor | None]] = [
             [next((row.picture for row in groups[name] if row.unit == unit), None) for name in own] for unit in shown
         ]

@@ -10,7 +10,8 @@ from PIL import Image
 from lit_nst.errors import InputError
 from lit_nst.report import Claim, Heading, Interval, Table, Text, bootstrap_mean
 from lit_nst.report.page import Verdict
-from lit_nst.sweep.plan import Axis, Plan
+from lit_nst.sweep.axis import Axis
+from lit_nst.sweep.plan import Plan
 from lit_nst.sweep.records import Row
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from lit_nst.errors import InputError
 from lit_nst.report import Interval, Series, bootstrap_mean
+from lit_nst.sweep.axis import plain_key
 from lit_nst.sweep.pages.parts import per_unit
-from lit_nst.sweep.plan import Plan, plain_key
+from lit_nst.sweep.plan import Plan
 from lit_nst.sweep.records import Row
 
 CLASS, WEIGHT, STEPS = "model.regulariser", "model.regulariser.weight", "trainer.max_steps"

@@ -38,7 +38,11 @@ class Prompted:
     """
 
     def __init__(
-        self, process: Process, cfg: Cfg, predict: Callable[[Tensor, Tensor, Tensor], Tensor], states: tuple[Tensor, Tensor]
+        self,
+        process: Process,
+        cfg: Cfg,
+        predict: Callable[[Tensor, Tensor, Tensor], Tensor],
+        states: tuple[Tensor, Tensor],
     ) -> None:
         self.process, self.cfg, self.predict = process, cfg, predict
         self.negative, self.positive = states

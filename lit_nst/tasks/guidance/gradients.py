@@ -1,6 +1,6 @@
 """Gradients of several terms, and their sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -8,19 +8,21 @@ from torch import Tensor
 from lit_nst.functional.guidance import row_rms
 
 
-def gradients(values: Mapping[str, Tensor], at: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """The gradient of each term, and which rows lost one.
+def gradients(values: Mapping[str, Tensor], at: Tensor, names: Collection[str]) -> tuple[dict[str, Tensor], Tensor]:
+    """The gradient of some terms, and which rows lost one.
 
     Args:
         values: Term → one value per row.
         at: Where, B×….
+        names: Of the terms that guide, one at least.
 
     Returns:
         Term → gradient, 0 in rows where it or the value is not finite; and those rows, B.
     """
     found, lost = dict[str, Tensor](), torch.zeros(len(at), dtype=torch.bool, device=at.device)
-    for number, (name, value) in enumerate(values.items(), 1):
-        (gradient,) = torch.autograd.grad(value.sum(), at, retain_graph=number < len(values))
+    for number, name in enumerate(names, 1):
+        value = values[name]
+        (gradient,) = torch.autograd.grad(value.sum(), at, retain_graph=number < len(names))
         fine = gradient.flatten(1).isfinite().all(1) & value.isfinite()
         found[name] = torch.where(like(fine, gradient), gradient, 0)
         lost |= ~fine
@@ -49,6 +51,12 @@ def limited(change: Tensor, limit: float | None) -> Tensor:
         return change
     size = row_rms(change)
     return torch.where(size > limit, change * (limit / size), change)
+
+
+def finite(change: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
+    """A change without the rows in which it overflows, and the lost rows with these."""
+    fine = change.flatten(1).isfinite().all(1)
+    return torch.where(like(fine, change), change, 0), lost | ~fine
 
 
 def like(rows: Tensor, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from lit_nst.functional.guidance import row_rms, spherical
 from lit_nst.functional.random import normal
 from lit_nst.samplers import Level, Pass, Process, noises
 from lit_nst.tasks.guidance.estimate import Estimate
-from lit_nst.tasks.guidance.gradients import combined, gradients, limited
+from lit_nst.tasks.guidance.gradients import combined, finite, gradients, limited
 from lit_nst.tasks.guidance.inner import Terms, by_adam, descent
 from lit_nst.tasks.guidance.settings import Guidance
 
@@ -67,9 +67,13 @@ class Guide:
         Args:
             x: Latents in the sampler's own space, B×C×h×w.
             turn: Which pass.
-            amounts: Term → λ·f, B×1×1×1; where it is empty, the model is asked and nothing else.
+            amounts: Term → λ·f, B×1×1×1; where it is empty, and at a level of pure noise, the model is asked and
+                nothing else.
         """
         path = self.settings.path
+        if self._level(turn).alpha == 0:
+            # In pure noise a change of the noise is none of the picture, and the other way round without end.
+            amounts = {}
         if amounts and path in ("unet", "both"):
             return self._through_unet(x, turn, amounts)
         with torch.no_grad():
@@ -83,7 +87,7 @@ class Guide:
             return self._after_step(x, turn, asked, amounts)
         at = asked.clean.detach().requires_grad_()
         values = self.terms(at)
-        found, lost = gradients(values, at)
+        found, lost = gradients(values, at, amounts)
         # ∂x₀/∂x is taken for 1/α.
         found = {name: gradient / self._level(turn).alpha for name, gradient in found.items()}
         return self._steered(x, turn, asked, amounts, values, found, lost)
@@ -92,7 +96,7 @@ class Guide:
         at = x.detach().requires_grad_()
         asked = self.estimate(at, turn.index)
         values = self._terms(asked.clean, turn)
-        found, lost = gradients(values, at)
+        found, lost = gradients(values, at, amounts)
         asked = Estimate(asked.output.detach(), asked.clean.detach(), asked.pull.detach())
         return self._steered(x, turn, asked, amounts, values, found, lost)
 
@@ -130,7 +134,9 @@ class Guide:
             return self._placed(turn, asked, change, values, lost)
         unit = self.settings.scale != "none"
         size = self.settings.mu * (asked.pull if self.settings.scale == "cfg" else 1.0)
-        way, bad = descent(asked.clean, lambda clean: self._terms(clean, turn), amounts, size, unit, self.settings.inner)
+        way, bad = descent(
+            asked.clean, lambda clean: self._terms(clean, turn), amounts, size, unit, self.settings.inner
+        )
         return self._placed(turn, asked, change, values, lost | bad, way)
 
     def _factor(self, turn: Pass, asked: Estimate) -> Tensor | float:
@@ -158,6 +164,7 @@ class Guide:
         """The step with a change, in the unit of its place, and with another one of x₀."""
         level, after, place = self._level(turn), self.process.levels[turn.index + 1], self.settings.inject
         told = {name: value.detach() for name, value in values.items()}
+        change, lost = finite(change, lost)
         size = row_rms(change).flatten() * (level.alpha / level.sigma if place == "clean" else 1)
         if place == "post_step":
             # TFG takes its change for one of x₀ by ∂x₀/∂x = 1/α, as far as the step keeps it.
@@ -189,7 +196,7 @@ class Guide:
         at = self.process.step(asked.output, turn.index, x, noises(self.seeds, turn)).detach() * after.unit
         self.process.load_state(state)
         values = self.terms(at.requires_grad_())
-        found, lost = gradients(values, at)
+        found, lost = gradients(values, at, amounts)
         change = combined(found, amounts, unit=self.settings.scale != "none")
         change = limited(change * (asked.pull if self.settings.scale == "cfg" else 1.0), self.settings.limit)
         return self._placed(turn, asked, change, values, lost)

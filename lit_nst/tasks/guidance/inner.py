@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from lit_nst.tasks.guidance.gradients import combined, gradients
+from lit_nst.tasks.guidance.gradients import combined, finite, gradients
 
 Terms = Callable[[Tensor], dict[str, Tensor]]
 
@@ -36,7 +36,7 @@ def by_adam(
     first, lost = dict[str, Tensor](), torch.zeros(len(clean), dtype=torch.bool, device=clean.device)
     for _ in range(steps):
         values = terms(clean + rate * whole * way)
-        found, bad = gradients(values, way)
+        found, bad = gradients(values, way, amounts)
         first, lost = first or {name: value.detach() for name, value in values.items()}, lost | bad
         way.grad = combined(found, shares, unit=True)
         optimizer.step()
@@ -63,6 +63,7 @@ def descent(
     lost = torch.zeros(len(clean), dtype=torch.bool, device=clean.device)
     for _ in range(steps):
         at = (clean + way).requires_grad_()
-        found, bad = gradients(terms(at), at)
-        way, lost = way - size * combined(found, amounts, unit), lost | bad
+        found, bad = gradients(terms(at), at, amounts)
+        step, lost = finite(size * combined(found, amounts, unit), lost | bad)
+        way = way - step
     return way, lost

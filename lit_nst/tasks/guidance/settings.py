@@ -101,7 +101,7 @@ class Guidance:
                 raise InputError(f'guidance.{name} is "{getattr(self, name)}"; give {", ".join(get_args(kinds))}')
         if self.path == "latent" and self.inject != "post_step":
             raise InputError(f"guidance.inject is {self.inject}, but path latent comes after the step; use post_step")
-        if self.path == "adam" and (self.inject == "post_step" or self.scale != "none"):
+        if self.path == "adam" and (self.inject != "clean" or self.scale != "none"):
             raise InputError("guidance.path adam moves x0 by steps of its own; use inject clean and scale none")
         if self.scale == "spherical" and (self.inject == "clean" or self.path in ("latent", "both")):
             raise InputError("guidance.scale spherical turns a noise; use inject model_output or post_step, path unet")
