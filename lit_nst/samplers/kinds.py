@@ -81,7 +81,8 @@ def space_of(scheduler: Any) -> Space:
 def levels_of(scheduler: Any) -> list[Level]:
     """The level before each call, then the one after the last call.
 
-    The numbers are those that the scheduler computes with, in float32.
+    The numbers are those that the scheduler computes with, in float32. Where the number of steps does not
+    divide the model's own, DDIM and PNDM end a step one of the model's levels beside that of the next call.
     """
     space, calls = space_of(scheduler), len(scheduler.timesteps)
     if space == "alphas":

@@ -96,7 +96,9 @@ class Process:
             self._scheduler._step_index = call
         # Schedulers keep what they are given; the caller may write to it afterwards.
         output, x = output.detach().to(x.dtype, copy=True), x.detach().clone()
-        result: Tensor = self._scheduler.step(output, self.timesteps[call], x, return_dict=False, **options)[0]
+        # Some multiply matrices, which a run in mixed precision would round.
+        with torch.autocast(x.device.type, enabled=False):
+            result: Tensor = self._scheduler.step(output, self.timesteps[call], x, return_dict=False, **options)[0]
         return result.to(x.dtype)
 
     def noise(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
@@ -139,7 +141,7 @@ class Process:
     def state(self) -> dict[str, Any]:
         """What the next call needs besides the latents: tensors B×C×h×w, plain numbers and ``None``.
 
-        Lists are flat, "model_outputs.0" and so on. A later step does not change it.
+        Lists are flat, "model_outputs.0" and so on. A later step does not change it; nor must the caller.
         """
         state: dict[str, Any] = {}
         for name in self._kind.state:
@@ -174,10 +176,8 @@ class Process:
 
 
 def _plain(value: Any) -> Any:
-    """A copy; numbers out of their tensors, because torch casts an optimiser's tensors when it loads them."""
-    if not torch.is_tensor(value):
-        return value
-    return value.clone() if value.dim() else value.item()
+    """Numbers out of their tensors, because torch casts an optimiser's tensors when it loads them."""
+    return value.item() if torch.is_tensor(value) and value.dim() == 0 else value
 
 
 def _seeded(rows: int) -> list[torch.Generator]:

@@ -56,7 +56,7 @@ class Sampler:
             Sample Steps are Flawed", table 2). "trailing" starts at the noisiest level. Samplers can be compared at
             equal spacing only. Flow models have their own.
         eta: Share of noise of DDIM, 0 to 1.
-        karras: The levels of Karras et al. (2022), rho 7.
+        karras: The levels of Karras et al. (2022), rho 7. Off leaves "model" what its config says.
 
     Raises:
         InputError: An option that the sampler does not have, or out of range.
@@ -123,8 +123,8 @@ class Sampler:
 
     def _flow(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """What a flow model asks of a sampler."""
-        kinds = (str(config.get("_class_name")).startswith("FlowMatch"), config.get("prediction_type"))
-        if kinds != (True, kinds[1]) and kinds[1] != "flow_prediction":
+        own = str(config.get("_class_name"))
+        if not own.startswith("FlowMatch") and config.get("prediction_type") != "flow_prediction":
             if name == CLASSES["flow_euler"]:
                 raise InputError("sampler.name: flow_euler is for flow models, this one is none; take ddim or dpm++")
             return {}
@@ -133,15 +133,17 @@ class Sampler:
         if self.karras:
             raise InputError("sampler.karras: a flow model has its own levels; leave it out")
         shift = config.get("shift", config.get("flow_shift", 1.0))
-        flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
-        return {**flow, "flow_shift": shift, "shift": shift}
+        return {
+            "use_flow_sigmas": True,
+            "prediction_type": "flow_prediction",
+            "flow_shift": shift,
+            "shift": shift,
+        }
 
 
 def _class(name: str) -> Any:
-    try:
-        import diffusers
-    except ImportError as error:
-        raise InputError("sampler: diffusers is not installed; install it with pip install diffusers") from error
+    import diffusers
+
     return getattr(diffusers, name)
 
 
