@@ -6,9 +6,15 @@ python benchmarks/gallery.py --transfer RUN          transfer.png, from the fold
 python cli.py fit --config style_transfer.yaml --data.size 192 --trainer.max_steps 80
     --data.content '[embedded:scenes/harbour.png, embedded:scenes/mountains.png, embedded:scenes/portrait.png]'
     --data.style '[embedded:styles/swirls.png, embedded:styles/mosaic.png, embedded:styles/watercolour.png]'
+
+python benchmarks/gallery.py --guidance RUN          guidance.png, from the folder of a run with weights 0 and another:
+
+python cli.py fit --config guided_diffusion.yaml --model.style.weight '[0, 2]' --model.samples 1 --model.seed 3
+    --data.style '[embedded:surfaces/dunes.png, embedded:surfaces/terracotta.png, embedded:surfaces/lagoon.png]'
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -57,17 +63,41 @@ def transfer(run: Path) -> Image.Image:
     return collage(cells, [""] * len(cells), ["content", *(path.stem for path in styles)], scale=1)
 
 
+def guidance(run: Path) -> Image.Image:
+    """Styles across, prompts down: without and with guidance."""
+    rows = json.loads((run / "metrics.json").read_text())["rows"]
+    data = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    prompts, styles = (list(dict.fromkeys(row["images"][role] for row in rows)) for role in ("prompt", "style"))
+    pictures = [read_image(path)[0] for path in list_images(data["style"])]
+    size = read_image(run / "results" / f"{rows[0]['name']}.png")[0].shape[-2:]
+    cells: list[list[Tensor | None]] = [
+        [torch.ones(3, *size), *(fit_image(picture, (size[0], size[1])) for picture in pictures)]
+    ]
+    for prompt in prompts:
+        own = [row for row in rows if row["images"]["prompt"] == prompt]
+        plain = next(row for row in own if row["weights"]["style"] == 0)
+        steered = [
+            next(row for row in own if row["weights"]["style"] and row["images"]["style"] == style) for style in styles
+        ]
+        cells.append([read_image(run / "results" / f"{row['name']}.png")[0] for row in (plain, *steered)])
+    names = ["", *(prompt.replace("-", " ") for prompt in prompts)]
+    return collage(cells, names, ["the prompt alone", *styles], scale=4)
+
+
 def main() -> None:
     """Draws what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--restoration", type=Path)
     parser.add_argument("--transfer", type=Path)
+    parser.add_argument("--guidance", type=Path)
     arguments = parser.parse_args()
     GALLERY.mkdir(parents=True, exist_ok=True)
     if arguments.restoration:
         restoration(arguments.restoration).save(GALLERY / "restoration.png")
     if arguments.transfer:
         transfer(arguments.transfer).save(GALLERY / "transfer.png")
+    if arguments.guidance:
+        guidance(arguments.guidance).save(GALLERY / "guidance.png")
 
 
 if __name__ == "__main__":

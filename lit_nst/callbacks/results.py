@@ -96,7 +96,9 @@ class Results(Callback):
         if "hole" in found:
             found["composite"] = self._composite(found)
         figures = row_figures(names, found, pictures, self.judge)
-        figures = [{"name": row["name"], **own, **row} for own, row in zip(map(task.problem, rows), figures, strict=True)]
+        figures = [
+            {"name": row["name"], **own, **row} for own, row in zip(map(task.problem, rows), figures, strict=True)
+        ]
         if task.search.keep == "best" and task.search.restarts > 1:
             for row, losses in zip(figures, tried.tolist(), strict=True):
                 row["restart_losses"] = losses

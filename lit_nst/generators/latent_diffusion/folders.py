@@ -35,7 +35,7 @@ def find(name: str, option: str, patterns: Sequence[str], network: bool) -> Path
     if name == "embedded":
         return locate(EMBEDDED)
     path = Path(name)
-    if path.is_dir():
+    if name and path.is_dir():
         return path
     if path.suffix.lower() in SINGLE:
         raise InputError(
@@ -73,10 +73,7 @@ def patterns(parts: Sequence[str], variant: str | None) -> list[str]:
     """The files of the hub that a pipeline needs; no safety checker, no pickles, no other variants."""
     mark = f".{variant}" if variant else ""
     found = ["model_index.json", "*/config.json", "scheduler/scheduler_config.json", "tokenizer/*"]
-    for part in parts:
-        stem = f"{part}/{STEMS[part]}"
-        found += [f"{stem}{mark}.safetensors", f"{stem}{mark}-*.safetensors", f"{stem}.safetensors.index*.json"]
-    return found
+    return [*found, *(f"{part}/{STEMS[part]}{mark}.safetensors" for part in parts)]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -96,26 +93,28 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
-    """The safetensors files of a part, looked into as far as their headers.
+def weight_file(folder: Path, stem: str, variant: str | None) -> Path:
+    """The safetensors file of a part, looked into as far as its header.
 
     Raises:
-        InputError: There is none, only pickles, only other variants, or one is damaged.
+        InputError: There is none, only a pickle, only another variant, several pieces, or it is damaged.
     """
-    mark = f".{variant}" if variant else ""
-    found = [folder / f"{stem}{mark}.safetensors"]
-    if not found[0].is_file():
-        found = sorted(folder.glob(f"{stem}{mark}-*-of-*.safetensors"))
-    if not found:
+    # An index could name any file, and the libraries follow it even where the whole file is there.
+    for index in folder.glob(f"{stem}*.safetensors.index*.json"):
+        raise InputError(
+            f'{index}: weights in pieces are not read; save the model again with max_shard_size="100GB", which makes '
+            "one file, and take the index away"
+        )
+    path = folder / f"{stem}{f'.{variant}' if variant else ''}.safetensors"
+    if not path.is_file():
         raise InputError(_why_none(folder, stem, variant))
-    for path in found:
-        _check_header(path)
-    return found
+    _check_header(path)
+    return path
 
 
 def _why_none(folder: Path, stem: str, variant: str | None) -> str:
-    others = {path.name.removeprefix(stem).split("-")[0] for path in folder.glob(f"{stem}*.safetensors")}
-    names = sorted(name.removesuffix(".safetensors").lstrip(".") or "null" for name in others)
+    others = [path.name.removeprefix(stem).removesuffix(".safetensors") for path in folder.glob(f"{stem}*.safetensors")]
+    names = sorted(name.lstrip(".") or "null" for name in others)
     if names:
         given = f'generator.variant "{variant}"' if variant else "generator.variant null"
         return f"{folder}: no weights of {given}; give {' or '.join(names)}"

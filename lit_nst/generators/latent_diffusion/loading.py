@@ -12,7 +12,7 @@ from torch import nn
 
 from lit_nst.errors import InputError
 from lit_nst.generators.latent_diffusion import checks
-from lit_nst.generators.latent_diffusion.folders import STEMS, brief, find, patterns, read_json, weight_files
+from lit_nst.generators.latent_diffusion.folders import STEMS, brief, find, patterns, read_json, weight_file
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 # 256 bytes, once within and once at the end of a word: no byte-level vocabulary is smaller.
@@ -69,8 +69,8 @@ def load(weights: str, vae: str | None, variant: str | None, dtype: torch.dtype,
     nets: dict[str, Any] = {}
     for part, place in places.items():
         chosen = None if part == "vae" and vae is not None else variant
-        found = weight_files(place, STEMS[part], chosen)
-        files |= {f"{part}/{path.name}": path for path in found}
+        path = weight_file(place, STEMS[part], chosen)
+        files[f"{part}/{path.name}"] = path
         nets[part] = _network(part, place, chosen, dtype, configs[part])
     tokenizer = _tokenizer(folder / "tokenizer", configs["text_encoder"])
     return Parts(**nets, tokenizer=tokenizer, scheduler=scheduler, files=files)

@@ -25,8 +25,7 @@ def embed(texts: Sequence[str], tokenizer: Any, encoder: Any) -> Tensor:
     tokens = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     _warn(texts, tokenizer, length)
     mask = tokens.attention_mask.to(encoder.device) if getattr(encoder.config, "use_attention_mask", False) else None
-    with torch.no_grad():
-        states: Tensor = encoder(tokens.input_ids.to(encoder.device), attention_mask=mask)[0]
+    states: Tensor = encoder(tokens.input_ids.to(encoder.device), attention_mask=mask)[0]
     return states.to(torch.promote_types(states.dtype, torch.float32))
 
 
@@ -37,5 +36,5 @@ def _warn(texts: Sequence[str], tokenizer: Any, length: int) -> None:
         places = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False).offset_mapping
         if len(places) > room:
             # From the beginning of the word in which it is cut.
-            begin = text.rfind(" ", 0, places[room][0] + 1) + 1
+            begin = text.rfind(" ", 0, places[room][0]) + 1
             warnings.warn(f'the prompt is too long, "{text[begin:]}" is cut off; shorten it', stacklevel=4)

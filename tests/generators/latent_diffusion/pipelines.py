@@ -43,13 +43,15 @@ def text_encoder(vocabulary: int, width: int = 16):
     return CLIPTextModel(config)
 
 
-def unet(channels: int = 4, widths: tuple[int, ...] = (16, 32), layers: int = 1, sample: int = SIDE // 4):
+def unet(channels: int = 4, widths: tuple[int, ...] = (16, 32), layers: int = 1, wide: bool = False):
+    """``wide``: attention at the full width of the latents too, as Stable Diffusion has it."""
     from diffusers import UNet2DConditionModel
 
+    downs = ["CrossAttnDownBlock2D" if wide else "DownBlock2D", *["CrossAttnDownBlock2D"] * (len(widths) - 1)]
+    ups = [*["CrossAttnUpBlock2D"] * (len(widths) - 1), "CrossAttnUpBlock2D" if wide else "UpBlock2D"]
     return UNet2DConditionModel(
-        sample_size=sample, in_channels=channels, out_channels=channels, block_out_channels=widths,
-        layers_per_block=layers, down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * (len(widths) - 1)),
-        up_block_types=(*["CrossAttnUpBlock2D"] * (len(widths) - 1), "UpBlock2D"), attention_head_dim=2,
+        sample_size=SIDE // 4, in_channels=channels, out_channels=channels, block_out_channels=widths,
+        layers_per_block=layers, down_block_types=downs, up_block_types=ups, attention_head_dim=2,
         norm_num_groups=8, cross_attention_dim=16,
     )  # fmt: skip
 
@@ -60,8 +62,8 @@ def vae(channels: int = 4, widths: tuple[int, ...] = (8, 16, 16), **settings):
     return AutoencoderKL(
         block_out_channels=widths, down_block_types=["DownEncoderBlock2D"] * len(widths),
         up_block_types=["UpDecoderBlock2D"] * len(widths), layers_per_block=1, norm_num_groups=8,
-        latent_channels=channels, sample_size=SIDE, mid_block_add_attention=False, force_upcast=False,
-        **{"scaling_factor": 0.7, **settings},
+        latent_channels=channels, sample_size=SIDE, force_upcast=False,
+        **{"scaling_factor": 0.7, "mid_block_add_attention": False, **settings},
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from lit_nst.errors import InputError
 from lit_nst.generators import LatentDiffusion
 from lit_nst.tasks.frozen import freeze
 from tests.contracts_generator import GeneratorContract
-from tests.generators.latent_diffusion.pipelines import SIDE, changed, tiny_vae, unet, vae, write_pipeline
+from tests.generators.latent_diffusion.pipelines import SIDE, changed, tiny_vae, vae, write_pipeline
 
 
 def latents(count=2, channels=4, seed=0):
@@ -158,28 +158,29 @@ def test_a_timestep_may_be_one_per_row(diffusion):
     assert not torch.allclose(both[:1], diffusion.predict(w[:1], torch.tensor(900), states[:1]), atol=1e-5)
 
 
+def test_is_frozen_from_the_start(diffusion):
+    assert not any(value.requires_grad for value in diffusion.parameters())
+    assert not any(module.training for module in diffusion.modules())
+
+
 def test_freezes_into_a_task(pipeline):
     task = torch.nn.Module()
     task.generator = freeze(LatentDiffusion(str(pipeline)))
     assert not task.state_dict()
     assert {name.split(".")[1] for name, _ in task.named_parameters()} == {"unet", "vae", "text_encoder"}
-    assert not any(value.requires_grad for value in task.parameters())
-    assert not any(module.training for module in task.generator.modules())
     assert len(task.generator.weights_digest()) == 64
 
 
 def test_digests_are_of_files_and_of_weights(pipeline, half_pipeline, diffusion, tmp_path):
-    file = "vae/diffusion_pytorch_model.safetensors"
-    again = LatentDiffusion(str(changed(pipeline, tmp_path / "again", "vae/config.json", sample_size=64)))
-    assert (again.digest, again.weights_digest()) == (diffusion.digest, diffusion.weights_digest())
+    files = ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"]
+    paths = [f"{name}.safetensors" for name in files]
+    lines = [f"{path} {hashlib.sha256((pipeline / path).read_bytes()).hexdigest()}\n" for path in paths]
+    assert diffusion.digest == hashlib.sha256("".join(lines).encode()).hexdigest()
     torch.manual_seed(5)
-    vae().save_pretrained(tmp_path / "again" / "vae")
-    other = LatentDiffusion(str(tmp_path / "again"))
+    vae().save_pretrained(tmp_path)
+    other = LatentDiffusion(str(pipeline), vae=str(tmp_path))
     assert other.digest != diffusion.digest
     assert other.weights_digest() != diffusion.weights_digest()
-    lines = [f"{part} {hashlib.sha256((pipeline / part).read_bytes()).hexdigest()}\n"
-             for part in ("text_encoder/model.safetensors", "unet/diffusion_pytorch_model.safetensors", file)]  # fmt: skip
-    assert diffusion.digest == hashlib.sha256("".join(lines).encode()).hexdigest()
     narrow = LatentDiffusion(str(half_pipeline), precision="float16").weights_digest()
     assert narrow == LatentDiffusion(str(half_pipeline)).weights_digest()
 
@@ -189,14 +190,14 @@ def test_resolution_is_the_model_s_or_the_user_s(pipeline, tmp_path):
     for given in (30, 0, -4):
         with pytest.raises(InputError, match=f"generator.resolution is {given}; give a multiple of 4"):
             LatentDiffusion(str(pipeline), resolution=given)
-    listed = write_pipeline(tmp_path / "listed", unet=unet(sample=[16, 16]))
+    listed = changed(pipeline, tmp_path / "listed", "unet/config.json", sample_size=[16, 16])
     assert LatentDiffusion(str(listed)).resolution == 64
     nameless = changed(pipeline, tmp_path / "nameless", "unet/config.json", sample_size=None)
-    with pytest.raises(InputError, match="generator.resolution: the model names none; give one, such as 512"):
+    with pytest.raises(InputError, match=r"generator\.resolution: the model names none; give one, such as 512"):
         LatentDiffusion(str(nameless))
     assert LatentDiffusion(str(nameless), resolution=48).resolution == 48
 
 
 def test_refuses_another_precision(pipeline):
-    with pytest.raises(InputError, match='generator.precision is "half"; give float32, float16, bfloat16, float64'):
+    with pytest.raises(InputError, match=r'generator\.precision is "half"; give float32, float16, bfloat16, float64'):
         LatentDiffusion(str(pipeline), precision="half")

@@ -6,15 +6,15 @@ import torch
 from lit_nst.generators import LatentDiffusion
 from tests.generators.latent_diffusion.pipelines import tiny_vae, unet, vae, write_pipeline
 
-SIDE = 128
+SIDE = 96
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Attention at the full width of the latents, as in Stable Diffusion, whose share grows with the resolution."""
+    """Large enough that what is kept between the blocks is small against what is kept within them."""
     path = tmp_path_factory.mktemp("memory") / "model"
     torch.manual_seed(0)
-    return write_pipeline(path, unet=unet(widths=(16, 16, 16), layers=2), vae=vae(widths=(16, 16, 16)))
+    return write_pipeline(path, unet=unet(widths=(16, 16, 16), layers=2, wide=True), vae=vae(widths=(16, 16, 16)))
 
 
 def measured(generator, through_unet=True):
@@ -67,7 +67,7 @@ def test_attention_slicing_would_need_more(folder, eager):
     sliced = LatentDiffusion(str(folder), checkpointing=False)
     sliced.unet.set_attention_slice("max")
     size, gradient = measured(sliced)
-    assert size > 1.3 * eager[0]
+    assert size > 1.5 * eager[0]
     torch.testing.assert_close(gradient, eager[1], rtol=1e-3, atol=1e-7)
 
 
