@@ -23,7 +23,7 @@ types: ## check types, strictly
 	$(PYTHON) -m mypy
 
 bench: ## run every benchmark, and write the README's table
-	@set -e; for name in overhead batch quality projector invariance large severity encoder time_to_quality line_search transfer_speed table; do $(PYTHON) benchmarks/$$name.py; done
+	@set -e; for name in overhead batch quality projector invariance large severity encoder time_to_quality line_search transfer_speed diffusion table; do $(PYTHON) benchmarks/$$name.py; done
 
 demo: ## restore the portraits that come with the package from a blur
 	$(PYTHON) cli.py fit --config inversion.yaml --config deblur.yaml

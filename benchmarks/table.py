@@ -47,7 +47,7 @@ def lines() -> list[str]:
         f"{median['ratio']:.2f}×; "
         f"textbook generator and VGG16: {median['textbook_ratio']:.2f}× |"
     )
-    parts = {"projector": projector, "invariance": invariance, "severity": severity, "large": large}
+    parts = {"projector": projector, "invariance": invariance, "severity": severity, "large": large, "diffusion": diffusion}
     made = [line for name, part in parts.items() if (RESULTS / f"{name}.json").exists() for line in part(read(name))]
     return [*text, "", *made, *transfer()]
 
@@ -100,6 +100,20 @@ def invariance(found: dict[str, Any]) -> list[str]:
     times = found["milliseconds_per_row_step"]
     rows = "; ".join(f"{size}: {time:.1f}" for size, time in times.items())
     return [*text, f"| milliseconds per row and step, by size of the batch | {rows} |", ""]
+
+
+def diffusion(found: dict[str, Any]) -> list[str]:
+    """The part about guided diffusion's gradients."""
+    where = found["gpu"] or "CPU"
+    text = [
+        f"| gradient of a guided step, {found['resolution']}², random weights, {where} (`benchmarks/diffusion.py`) | "
+        "kept for it, MiB | seconds |",
+        "|---|---|---|",
+    ]
+    for case in found["cases"]:
+        name = f"{case['mode']}, through {case['through']}, {case['precision']}"
+        text.append(f"| {name} | {case['saved_mib']:.1f} | {case['seconds']:.2f} |")
+    return [*text, ""]
 
 
 def severity(found: dict[str, Any]) -> list[str]:

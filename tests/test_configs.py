@@ -26,6 +26,7 @@ def read(name):
 
 # A base config names its task; an overlay changes another config.
 NAMES = sorted(path.name for path in CONFIGS.glob("*.yaml"))
+PRESETS = sorted(f"guidance/{path.name}" for path in (CONFIGS / "guidance").iterdir())
 BASES = [name for name in NAMES if "class_path" in read(name).get("model", {})]
 OVERLAYS = [name for name in NAMES if name not in BASES]
 
@@ -36,7 +37,8 @@ def base_of(overlay):
     return next((name for name in BASES if name in first), "inversion.yaml")
 
 
-CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in OVERLAYS)]
+CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in [*OVERLAYS, *PRESETS])]
+CALLS.append(["guided_diffusion.yaml", "guided_restoration.yaml", "superres.yaml"])
 KINDS = ("superres", "denoise", "jpeg", "inpaint")
 LADDER = {kind: [f"severity/{kind}_{level}.yaml" for level in ("xs", "s", "m", "l", "xl")] for kind in KINDS}
 STEPPED = [["severity/superres_xl.yaml"], [steps[2] for steps in LADDER.values()]]
@@ -50,7 +52,10 @@ def quick(names):
     for role, source in config.get("data", {}).items():
         if source == PORTRAITS:
             options += [f"--data.{role}", TWO]
-    if any("weights: imagenet" in (CONFIGS / name).read_text() for name in names):
+    if "stable_diffusion.yaml" in names:
+        options += ["--model.generator.weights", "embedded", "--model.generator.precision", "float32"]
+        options += ["--model.features.weights", "random", "--model.features.width", "0.125"]
+    elif any("weights: imagenet" in (CONFIGS / name).read_text() for name in names):
         # Of full width, as the downloaded ones.
         options += ["--model.features.weights", "random"]
     elif config["model"]["init_args"]["features"]["init_args"]["weights"] == "random":

@@ -169,11 +169,11 @@ def _silence() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # This library leaves the two without types. They switch the hub's bars too.
-            transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+            transformers_logging.disable_progress_bar()
             yield
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.set_verbosity(level)
         if bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            transformers_logging.enable_progress_bar()
         (enable_progress_bars if hub_bars else disable_progress_bars)()
