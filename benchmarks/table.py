@@ -47,7 +47,8 @@ def lines() -> list[str]:
         f"{median['ratio']:.2f}×; "
         f"textbook generator and VGG16: {median['textbook_ratio']:.2f}× |"
     )
-    parts = {"projector": projector, "invariance": invariance, "severity": severity, "large": large, "diffusion": diffusion}
+    parts = {"projector": projector, "invariance": invariance, "severity": severity, "large": large}
+    parts["diffusion"] = diffusion
     made = [line for name, part in parts.items() if (RESULTS / f"{name}.json").exists() for line in part(read(name))]
     return [*text, "", *made, *transfer()]
 

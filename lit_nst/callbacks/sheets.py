@@ -26,12 +26,26 @@ def compared(
     return comparison(lines)
 
 
-def styled(names: list[str], found: dict[str, Tensor], pictures: Pictures) -> Image.Image:
-    """Content, styles and result of each row."""
+def styled(
+    names: list[str], found: dict[str, Tensor], figures: list[dict[str, Any]], pictures: Pictures
+) -> Image.Image:
+    """Content, styles and result of each row; a row with a prompt is told by it."""
     lines: list[list[Tensor | None]] = []
     for i in range(min(len(names), SHOWN)):
         styles: list[Tensor | None] = [picture for _, picture in pictures.styles[i]]
         before = [] if pictures.content is None else [pictures.content[i]]
         lines.append([*before, *styles, found["result"][i]])
     heads = [*(["content"] if pictures.content is not None else []), *["style"] * len(styles), "result"]
-    return collage(lines, names[: len(lines)], heads, scale=None if found["result"].shape[-1] < 192 else 1)
+    shown = figures[: len(lines)]
+    labels = [row.get("prompt") or name for name, row in zip(names, shown, strict=False)]
+    # The name tells them too, but in as many letters as a file may have.
+    notes = [[*[None] * (len(heads) - 1), _start(row)] for row in shown]
+    scale = None if found["result"].shape[-1] < 192 else 1
+    return collage(lines, labels, heads, scale=scale, corner_notes=notes)
+
+
+def _start(row: dict[str, Any]) -> str | None:
+    """Of a sampling its seed and weights."""
+    if "prompt" not in row:
+        return None
+    return ", ".join([f"seed {row['seed']}", *(f"{term} {weight:g}" for term, weight in row["weights"].items())])

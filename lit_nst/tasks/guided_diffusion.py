@@ -134,8 +134,8 @@ class GuidedDiffusion(Objective):
         drawn = self.guidance.scale == "spherical" and self.guidance.inject == "post_step"
         if drawn and not process.stochastic:
             raise InputError(
-                f"guidance.scale spherical after the step turns the noise that the sampler draws, but {self.sampler.name} "
-                "draws none; use sampler.eta 1 with ddim, ddpm or euler_a, or guidance.inject model_output"
+                "guidance.scale spherical after the step turns the noise that the sampler draws, but "
+                f"{self.sampler.name} draws none; use ddim with sampler.eta 1, or guidance.inject model_output"
             )
         levels, main = process.levels[:-1], self.guidance.schedule
         self.factors = {

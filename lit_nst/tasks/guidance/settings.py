@@ -14,7 +14,9 @@ Scale = Literal["none", "rms", "cfg", "spherical"]
 
 @dataclass(frozen=True)
 class Cfg:
-    """Guidance by the prompt (Ho & Salimans, "Classifier-Free Diffusion Guidance", 2021), and against its burnt colours.
+    """Guidance by the prompt, and what helps against its burnt colours.
+
+    Ho & Salimans, "Classifier-Free Diffusion Guidance", 2021.
 
     Args:
         scale: s of u + s·(c − u), where c and u are the model's outputs with the prompt and with the negative one;
