@@ -260,7 +260,9 @@ def main(args: list[str] | None = None) -> None:
     """
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in ("Found .* module.* in eval mode", ".*LeafSpec.*", ".*isinstance.treespec.*"):
+    # The last one asks a sampling for the state before its step; that after it is the one to go on from.
+    eval_mode, specs = "Found .* module.* in eval mode", (".*LeafSpec.*", ".*isinstance.treespec.*")
+    for text in (eval_mode, *specs, "Using ModelCheckpoint with manual optimization"):
         warnings.filterwarnings("ignore", text)
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
     given = sys.argv[1:] if args is None else args
