@@ -135,7 +135,9 @@ class Results(Callback):
             write_png(found["result"][i], folder / f"{name}.png")
             if "composite" in found:
                 write_png(found["composite"][i], folder / "composite" / f"{name}.png")
-        sheet = styled(names, found, figures, pictures) if pictures.styles else compared(names, found, figures, pictures)
+        sheet = (
+            styled(names, found, figures, pictures) if pictures.styles else compared(names, found, figures, pictures)
+        )
         write_sheet(sheet, folder / "comparison.png")
 
     def _summary(self, figures: list[dict[str, Any]], folder: Path, seconds: float, steps: int) -> str:

@@ -82,7 +82,7 @@ class Guide:
             return Guided(asked.output, asked.clean, asked.pull.flatten())
         if path == "adam":
             change, values, lost = by_adam(asked.clean, self.terms, amounts, self.settings.rate, self.settings.inner)
-            return self._placed(turn, asked, -change, values, lost)
+            return self._placed(turn, asked, limited(-change, self.settings.limit), values, lost)
         if path == "latent":
             return self._after_step(x, turn, asked, amounts)
         at = asked.clean.detach().requires_grad_()
