@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lit_nst.errors import InputError
+from lit_nst.tasks import Task
 
 NAME = "average"
 
@@ -26,7 +27,7 @@ class Average(Callback):
         always: The average is the result, whatever its loss, unless it is not finite.
 
     Raises:
-        InputError: Another decay.
+        InputError: Another decay, or a task that samples.
     """
 
     def __init__(self, decay: float = 0.99, always: bool = False) -> None:
@@ -36,6 +37,8 @@ class Average(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         task: Any = pl_module
+        if not isinstance(task, Task):
+            raise InputError(f"Average: {type(task).__name__} takes no steps to average; leave it out")
         if NAME not in task.extra_rows:
             # A row state of the task: gathered, saved and shared out as ``w`` is.
             task.extra_rows.append(NAME)

@@ -23,7 +23,6 @@ from lit_nst.features import VGG16, Features
 from lit_nst.files import write_atomically
 from lit_nst.losses import ContentLoss, Loss
 from lit_nst.report import human_time, paste_back, summary_table
-from lit_nst.tasks import GuidedDiffusion
 
 RESERVED = ("comparison", "trajectory")
 
@@ -165,8 +164,7 @@ def _own(task: Any) -> dict[str, Tensor]:
         "distance": task.generator.standardize(task.best).square().flatten(1).mean(1),
         **{f"term_{name}": value for name, value in task.terms(task.best).items()},
     }
-    if isinstance(task, GuidedDiffusion):
-        own["skipped"] = task.skipped
+    own |= task.counts
     for name, loss in task.compared.items():
         if isinstance(loss, ContentLoss):
             own[f"energy_{name}"] = loss.energy(task.references[name])[: len(local)]

@@ -35,6 +35,7 @@ class Process:
         prediction: What the network predicts.
         start_scale: Standard deviation of the first latents.
         stochastic: Whether steps draw noise.
+        corrects: Whether a step is two calls, of which the second goes again from the latents before the first.
         fingerprint: A number that two processes share if they do the same.
     """
 
@@ -45,6 +46,7 @@ class Process:
         self.prediction: Prediction = scheduler.config.get("prediction_type") or "flow_prediction"
         self.start_scale = float(getattr(scheduler, "init_noise_sigma", 1.0))
         self.stochastic = is_stochastic(scheduler, eta)
+        self.corrects = kind_of(type(scheduler).__name__).calls(3) == 5
         self._kind = kind_of(type(scheduler).__name__)
         self._space = space_of(scheduler)
         self._eta = eta

@@ -126,7 +126,8 @@ class Task(Objective):
         # Lightning's own types lack the attribute.
         interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if interval and (self.global_step + 1) % interval == 0:
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+            # In place.
+            sums = self.trainer.strategy.reduce(sums.clone(), reduce_op="sum")
             for name, value in zip(("loss", *names), sums[:-1] / sums[-1].clamp_min(1), strict=True):
                 self.log(name, value, prog_bar=True)
             self._report_stopped()

@@ -19,7 +19,7 @@ from lit_nst.tasks.guidance import Cfg, Guidance, Guide, Guided, Prompted
 from lit_nst.tasks.objective import Objective
 from lit_nst.tasks.search import Search
 
-LONGEST = 60
+LONGEST, LARGEST = 60, 2**63
 
 
 @final
@@ -35,7 +35,10 @@ class GuidedDiffusion(Objective):
     every row. A weight of 0, and every pass before the schedule's start, is the plain sampling, bit for bit. A
     gradient that is not finite is left out, counted and told of.
 
-    Here a term's figure is its distance without λ, since rows of λ = 0 have one too; ``loss`` is Σ λ·distance.
+    Here a term's figure is its distance without λ, since rows of λ = 0 have one too; ``loss`` is Σ λ·distance. They are
+    those of x₀ before the change; ``guidance`` is the change's size as a multiple of what the prompt does, or in units
+    of the noise where ``cfg.scale`` is 1. A picture is the same in any company but for rounding, which in a network
+    depends on how many are evaluated together.
 
     Args:
         generator: The diffusion model.
@@ -65,6 +68,7 @@ class GuidedDiffusion(Objective):
     best_loss: Tensor
     stopped: Tensor
     skipped: Tensor
+    row_seeds: Tensor
 
     def __init__(
         self,
@@ -91,8 +95,10 @@ class GuidedDiffusion(Objective):
             "target": ("target", target),
             "pixel": ("target", pixel),
         }
-        if samples < 1:
+        if not isinstance(samples, int) or samples < 1:
             raise InputError(f"model.samples is {samples}; give at least 1")
+        if seed is not None and not 0 <= seed <= LARGEST - samples:
+            raise InputError(f"model.seed is {seed}; give a number from 0 to 2**63 less the samples")
         search = Search(spread=1.0, restarts=samples, seed=seed)
         super().__init__(generator, features, compared, regulariser, search, cap=cap, floor=floor)
         self.automatic_optimization = False
@@ -101,9 +107,9 @@ class GuidedDiffusion(Objective):
             raise InputError("model.prompt is empty; give a text, or several")
         self.roles = tuple(dict.fromkeys(self.role_of.values()))
         self.sampler, self.cfg, self.guidance = sampler or Sampler(), cfg or Cfg(), guidance or Guidance()
-        self._check_pull()
+        self._check_pull([prompt for prompt in self.prompts if prompt == negative])
 
-    def _check_pull(self) -> None:
+    def _check_pull(self, same: list[str]) -> None:
         """Refuses guidance in units of the prompt's where that is 0."""
         guides = any(weight for _, term in self._weighted() for weight in term.weights)
         if self.guidance.scale != "cfg" or not guides:
@@ -111,8 +117,8 @@ class GuidedDiffusion(Objective):
         if self.cfg.scale in (0, 1):
             why = f"cfg.scale is {self.cfg.scale:g}; use guidance.scale rms, or another cfg.scale"
             raise InputError(f"guidance.scale is cfg, but {why}")
-        if self.negative in self.prompts:
-            why = f'"{self.negative}" is both a prompt and the negative one; use guidance.scale rms, or another prompt'
+        if same:
+            why = f'the prompt "{same[0]}" says what the negative one says; use guidance.scale rms, or another prompt'
             raise InputError(f"guidance.scale is cfg, but {why}")
 
     def named(self, data: Images) -> dict[str, list[str]]:
@@ -126,6 +132,7 @@ class GuidedDiffusion(Objective):
         with torch.no_grad():
             self.w.mul_(self.process.start_scale)
             self.best.copy_(self.w * self.process.levels[0].unit)
+            self.row_seeds.copy_(torch.tensor(self.seeds))
 
     def _process(self) -> Process:
         assert isinstance(self.generator, LatentDiffusion)
@@ -137,13 +144,19 @@ class GuidedDiffusion(Objective):
                 "guidance.scale spherical after the step turns the noise that the sampler draws, but "
                 f"{self.sampler.name} draws none; use ddim with sampler.eta 1, or guidance.inject model_output"
             )
-        levels, main = process.levels[:-1], self.guidance.schedule
-        self.factors = {
-            name: (self.guidance.target_schedule or main if self.role_of.get(name) == "target" else main).weights(
-                levels
+        if self.guidance.inject == "post_step" and process.corrects:
+            raise InputError(
+                f"guidance.inject post_step: {self.sampler.name} takes each step again from its beginning, and what is "
+                "added in between is lost; use model_output, or another sampler"
             )
-            for name, _ in self._weighted()
+        self.factors = {
+            name: self.guidance.schedule_of(name).weights(process.levels[:-1]) for name, _ in self._weighted()
         }
+        for name, term in self._weighted():
+            if any(term.weights) and not any(self.factors[name]):
+                raise InputError(
+                    f"guidance.schedule leaves {name} none of the {passes} passes; lower its start or raise its stop"
+                )
         return process
 
     def first(self, shape: torch.Size) -> Tensor:
@@ -162,7 +175,7 @@ class GuidedDiffusion(Objective):
     @property
     def row_state(self) -> tuple[str, ...]:
         """Names of the tensors with a line per row."""
-        return (*super().row_state, "best", "best_loss", "stopped", "skipped")
+        return (*super().row_state, "best", "best_loss", "stopped", "skipped", "row_seeds")
 
     def make_rows(self, shape: tuple[int, ...]) -> None:
         """Also makes the predicted clean latents, and what is counted per row."""
@@ -171,6 +184,17 @@ class GuidedDiffusion(Objective):
         self.register_buffer("best_loss", torch.full(shape[:1], torch.inf))
         self.register_buffer("stopped", torch.full(shape[:1], -1))
         self.register_buffer("skipped", torch.zeros(shape[:1], dtype=torch.long))
+        self.register_buffer("row_seeds", torch.zeros(shape[:1], dtype=torch.long))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses also the checkpoint of other seeds."""
+        super().on_load_checkpoint(checkpoint)
+        if hasattr(self, "grid"):
+            own = [self.seed + problem.restart for problem in self.grid.problems]
+            if (given := checkpoint["state_dict"]["row_seeds"].tolist()) != own:
+                raise InputError(
+                    f"ckpt_path has the seeds {given[0]} …, this run {own[0]} …; give the seed it began with"
+                )
 
     @property
     def shown(self) -> Tensor:
@@ -183,6 +207,11 @@ class GuidedDiffusion(Objective):
         done = self.global_step
         level = self.process.plan[done].index if done < len(self.process.plan) else -1
         return self.w.detach() * self.process.levels[level].unit
+
+    @property
+    def counts(self) -> dict[str, Tensor]:
+        """How many gradients were left out."""
+        return {"skipped": self.skipped}
 
     @property
     def columns(self) -> list[str]:
@@ -203,9 +232,11 @@ class GuidedDiffusion(Objective):
         self.amounts: dict[str, Tensor] = {}
         for name, term in self._weighted():
             weights = [term.weights[row.setting[name]] for row in rows]
-            self.amounts[name] = torch.tensor(weights, device=self.device).view(-1, *[1] * (self.w.dim() - 1))
+            self.amounts[name] = self.w.new_tensor(weights).view(-1, *[1] * (self.w.dim() - 1))
             term.row_weight = 1.0
         texts = self.generator.embed([self.negative, *self.prompts])
+        same = [text for text, own in zip(self.prompts, texts[1:], strict=True) if torch.equal(own, texts[0])]
+        self._check_pull(same)
         positive = texts[[1 + row.images["prompt"] for row in rows]]
         states = texts[:1].expand_as(positive), positive
         estimate = Prompted(self.process, self.cfg, self.generator.predict, states)
@@ -217,9 +248,9 @@ class GuidedDiffusion(Objective):
         factors = {name: own[turn.index] for name, own in self.factors.items()}
         amounts = {name: factors[name] * own for name, own in self.amounts.items() if factors[name] and own.any()}
         guided = self.guide(self.w.detach(), turn, amounts)
-        sums = self._observed(guided)
         optimizer: Any = self.optimizers()
         self._keep(guided, optimizer)
+        sums = self._observed(guided)
         optimizer.step()
         with torch.no_grad():
             last = self.global_step >= self.trainer.max_steps
@@ -248,10 +279,14 @@ class GuidedDiffusion(Objective):
         size = torch.zeros_like(missing) if guided.size is None else guided.size
         ratio = torch.where(guided.pull > 0, size / guided.pull, size)
         lines = [self._total(values) if values else missing, *(values.get(name, missing) for name in self.columns[:-1])]
-        sums = torch.cat([torch.stack([*lines, ratio]).sum(1), ratio.new_tensor([len(ratio)])])
+        fine = self.stopped < 0
+        for value in values.values():
+            fine = fine & value.isfinite()
+        sums = torch.cat([torch.where(fine, torch.stack([*lines, ratio]), 0).sum(1), fine.sum()[None]])
         if due:
-            means = self.trainer.strategy.reduce(sums, reduce_op="sum")
-            for name, value in zip(("loss", *self.columns), means[:-1] / means[-1], strict=True):
+            # In place.
+            means = self.trainer.strategy.reduce(sums.clone(), reduce_op="sum")
+            for name, value in zip(("loss", *self.columns), means[:-1] / means[-1].clamp_min(1), strict=True):
                 self.log(name, value, prog_bar=True)
         return sums
 

@@ -77,9 +77,8 @@ class Objective(LightningModule):
             data.require(role, type(self).__name__)
         for role in data.sources:
             if data.has(role) and role not in (*self.roles, *(("truth", "mask") if "target" in self.roles else ())):
-                raise InputError(
-                    f"--data.{role}: {type(self).__name__} has no {role}; it takes {', '.join(self.roles)}"
-                )
+                takes = ", ".join(self.roles) or f"no picture; give it a loss, --model.{role}, or leave the picture out"
+                raise InputError(f"--data.{role}: {type(self).__name__} has no {role}; it takes {takes}")
         if len(self.degradation) and "target" not in self.roles:
             raise InputError(f"Degrade: {type(self).__name__} has no target to degrade; leave it out")
         check_trainer(self.trainer)
@@ -155,6 +154,11 @@ class Objective(LightningModule):
     def noisy(self) -> Tensor | None:
         """Of a sampling the latents with their noise, of the size of clean ones; None for a search."""
         return None
+
+    @property
+    def counts(self) -> dict[str, Tensor]:
+        """What a run counts per row, for its figures."""
+        return {}
 
     @property
     def columns(self) -> list[str]:

@@ -7,8 +7,10 @@ from lightning.pytorch import Callback
 from lit_nst.callbacks import Average, Results
 from lit_nst.data import Images
 from lit_nst.errors import InputError
+from lit_nst.generators import LatentDiffusion
 from lit_nst.losses import PixelLoss
-from lit_nst.tasks import Search
+from lit_nst.minimise import minimise
+from lit_nst.tasks import GuidedDiffusion, Search
 from tests.fitting import fit, save_pictures, style_transfer
 
 SEQUENCE = [1.0, 4.0, 2.0, 8.0]
@@ -123,3 +125,9 @@ def test_a_stopped_row_keeps_its_best_step(images, tmp_path):
     fit(task := style_transfer(), images, tmp_path, 4, callbacks=[Stop(), Average(0.5, always=True)])
     assert task.best_loss.isfinite().all()
     assert not torch.equal(task.best, task.average / (1 - 0.5**4))
+
+
+def test_a_sampling_has_nothing_to_average(tmp_path):
+    task = GuidedDiffusion(LatentDiffusion("embedded"), prompt="a red ring")
+    with pytest.raises(InputError, match="Average: GuidedDiffusion takes no steps"):
+        minimise(task, Images(), 2, callbacks=[Average()], progress=False)

@@ -11,6 +11,7 @@ from lit_nst.errors import InputError
 from lit_nst.files import sha256
 from lit_nst.generators.base import Generator
 from lit_nst.generators.latent_diffusion import checks, text
+from lit_nst.generators.latent_diffusion.half import in_precision
 from lit_nst.generators.latent_diffusion.loading import Parts, load
 
 PRECISIONS = {
@@ -35,7 +36,7 @@ class LatentDiffusion(Generator):
         resolution: Side of the images, a multiple of ``factor``; None: the one that the model was trained at.
         vae: Folder or hub id of another AutoencoderKL, or of an AutoencoderTiny, which is faster and needs less memory.
         precision: Of the weights, and of all that they compute; ``w``, predictions and images stay in float32 or wider.
-            Small gradients vanish in float16; bfloat16 keeps them.
+            In float16 gradients are scaled on their way, so that small ones do not vanish.
         variant: Such as ``fp16``, where a folder holds files with that in their name.
         network: Allows downloads; without it hub ids are read from the local cache only, and nothing is asked.
         checkpointing: Gradients recompute what U-Net and decoder have left out: several times less memory, a third
@@ -111,8 +112,8 @@ class LatentDiffusion(Generator):
             What ``prediction`` says; B×C×h×w in the precision of ``x``.
         """
         dtype = self.unet.dtype
-        output = self.unet(x.to(dtype), timestep.to(x.device), states.to(x.device, dtype), return_dict=False)[0]
-        return output.to(x.dtype)  # type: ignore[no-any-return]
+        time, told = timestep.to(x.device), states.to(x.device, dtype)
+        return in_precision(lambda scaled: self.unet(scaled, time, told, return_dict=False)[0], x, dtype)
 
     def encode(self, image: Tensor) -> Tensor:
         """The mean of the encoder, in units of ``w``; float32 or wider."""
@@ -134,8 +135,10 @@ class LatentDiffusion(Generator):
     def forward(self, w: Tensor) -> Tensor:
         """B×C×h×w → B×3×(factor·h)×(factor·w), about [0, 1], not clamped; float32 or wider."""
         scaling, shift = self._units()
-        image = self.vae.decode((w / scaling + shift).to(self.vae.dtype), return_dict=False)[0]
-        return _wide(image) * 0.5 + 0.5
+        latents = _wide(w / scaling + shift)
+        latents = latents.to(torch.promote_types(latents.dtype, self.vae.dtype))
+        image = in_precision(lambda x: self.vae.decode(x, return_dict=False)[0], latents, self.vae.dtype)
+        return image * 0.5 + 0.5
 
     def _units(self) -> tuple[float, float]:
         config = self.vae.config

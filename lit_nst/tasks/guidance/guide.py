@@ -111,8 +111,8 @@ class Guide:
             noise = torch.stack([normal(clean.shape[1:], *key) for key in keys]).to(clean)
             draws.append(self.terms(clean + spread * noise))
         # −log of the mean of exp(−L), the likelihood's.
-        mean = math.log(len(draws))
-        return {name: mean - torch.logsumexp(-torch.stack([draw[name] for draw in draws]), 0) for name in draws[0]}
+        count = math.log(len(draws))
+        return {name: count - torch.logsumexp(-torch.stack([draw[name] for draw in draws]), 0) for name in draws[0]}
 
     def _steered(
         self,
@@ -137,7 +137,7 @@ class Guide:
         way, bad = descent(
             asked.clean, lambda clean: self._terms(clean, turn), amounts, size, unit, self.settings.inner
         )
-        return self._placed(turn, asked, change, values, lost | bad, way)
+        return self._placed(turn, asked, change, values, lost | bad, limited(way, self.settings.limit))
 
     def _factor(self, turn: Pass, asked: Estimate) -> Tensor | float:
         """Of the sum of the terms' gradients at x, or of their directions."""
@@ -166,6 +166,8 @@ class Guide:
         told = {name: value.detach() for name, value in values.items()}
         change, lost = finite(change, lost)
         size = row_rms(change).flatten() * (level.alpha / level.sigma if place == "clean" else 1)
+        if way is not None:
+            size = size + row_rms(way).flatten() * level.alpha / level.sigma
         if place == "post_step":
             # TFG takes its change for one of x₀ by ∂x₀/∂x = 1/α, as far as the step keeps it.
             kept = after.alpha / (level.alpha * level.unit) if self.settings.path == "both" else 1 / after.unit

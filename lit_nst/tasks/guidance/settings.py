@@ -62,16 +62,20 @@ class Guidance:
             of ``mu`` times the size (Ye et al., "TFG", 2024).
         inject: Where Δ goes. ``model_output``: ε + Δ, which every sampler, whatever its history, then takes for what
             the model said. ``clean``: x₀ − Δ, by the model's output too. ``post_step``: the latent after the step − Δ,
-            the classical form.
+            the classical form, which PNDM's first call and samplers of two calls a step, such as Heun, take back.
         scale: n. ``none``: g, in units of the loss; in the model's output σ·g, which is the score's. ``rms``: g over
-            the root of its mean square, so that λ is the size of Δ in units of the noise. ``cfg``: the same, and λ is
-            the size of Δ as a share of what the prompt moves the output by, s·rms(c − u) (Yu et al., "FreeDoM", 2023).
-            ``spherical``: the noise keeps its norm and turns towards g by the share λ (Yang et al., "DSG", 2024): the
+            the root of its mean square, so that λ is the size of Δ. ``cfg``: the same, and the size of Δ is λ times
+            what the prompt moves the predicted noise by, s·rms(c − u) (Yu et al., "FreeDoM", 2023).
+            ``spherical``: the noise keeps its norm and turns towards g by the share λ·f, 1 at most (Yang et al., "DSG",
+            2024): the
             model's with ``model_output``, that of the step with ``post_step``, which needs a sampler that draws some.
             In all but ``none`` the scale of a loss changes nothing.
-        limit: Largest root of the mean square of Δ; None: any.
-        schedule: f of ``style``, ``palette`` and ``regulariser``.
-        target_schedule: f of ``target`` and ``pixel``; None: as ``schedule``.
+        limit: Largest root of the mean square of Δ, and with ``both`` of the way on x₀; None: any.
+        schedule: f of every term without one of its own.
+        palette_schedule: f of ``palette``; None: ``schedule``.
+        target_schedule: f of ``target`` and, without one of its own, of ``pixel``; None: ``schedule``.
+        pixel_schedule: f of ``pixel``; None: ``target_schedule``.
+        regulariser_schedule: f of ``regulariser``; None: ``schedule``.
         travel: Which levels are passed several times.
         inner: Steps on x₀ of ``adam`` and ``both``.
         rate: Their length with ``adam``, in units of the latent.
@@ -89,7 +93,10 @@ class Guidance:
     scale: Scale = "cfg"
     limit: float | None = None
     schedule: Schedule = field(default_factory=Schedule)
+    palette_schedule: Schedule | None = None
     target_schedule: Schedule | None = None
+    pixel_schedule: Schedule | None = None
+    regulariser_schedule: Schedule | None = None
     travel: Travel = field(default_factory=Travel)
     inner: int = 4
     rate: float = 0.1
@@ -112,6 +119,17 @@ class Guidance:
             _within(f"guidance.{name}", getattr(self, name), 0, math.inf)
         for name in ("inner", "draws"):
             _within(f"guidance.{name}", getattr(self, name), 1, 1000)
+        if self.path != "both" and (self.smoothing or self.draws > 1):
+            raise InputError(
+                f"guidance.smoothing and guidance.draws belong to path both, not {self.path}; leave them out"
+            )
+
+    def schedule_of(self, term: str) -> Schedule:
+        """F of a term."""
+        own: Schedule | None = getattr(self, f"{term}_schedule", None)
+        if own is None and term == "pixel":
+            own = self.target_schedule
+        return own or self.schedule
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:
