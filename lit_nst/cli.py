@@ -51,7 +51,7 @@ class ConfigFile(ActionConfigFile):
         """Applies a file; several compose from left to right."""
         if isinstance(value, str) and Path(value).suffix in {".yaml", ".yml"} and not Path(value).exists():
             if not (CONFIGS / value).is_file():
-                known = ", ".join(sorted(path.name for path in CONFIGS.glob("*.yaml")))
+                known = ", ".join(sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")))
                 raise TypeError(f'there is no "{value}", neither here nor in {CONFIGS} ({known})')
             value = str(CONFIGS / value)
         parser.reading = value
@@ -207,6 +207,13 @@ class CLI(LightningCLI):
             # Other accelerators lack the double precision of the small matrix products.
             trainer.accelerator = "cpu"
         return super().instantiate_trainer(**kwargs)
+
+    def _set_seed(self) -> None:
+        """Refuses a number that is no seed."""
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise InputError(f"--seed_everything: {_one_line(str(error))}; give 0 or more") from None
 
     def _parse_ckpt_path(self) -> None:
         """The command line decides: what a checkpoint says of its run does not override it."""

@@ -21,6 +21,11 @@ class RowsStrategy(DDPStrategy):
 
     shards_rows = True
 
+    def _configure_launcher(self) -> None:
+        """None for one process: it needs no port for others to find it by."""
+        if self.num_processes * self.num_nodes > 1:
+            super()._configure_launcher()
+
     def setup_distributed(self) -> None:
         """Opens a process group, where there is more than one process."""
         assert self.cluster_environment is not None

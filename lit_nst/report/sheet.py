@@ -1,5 +1,6 @@
 """A grid of pictures, and the drawing that the other figures share."""
 
+import bisect
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -139,9 +140,9 @@ def shortened(text: str, font: Font, width: float) -> str:
     line = "".join(_letters(c, font) for c in " ".join(text.split()))
     if font.getlength(line) <= width:
         return line
-    while line and font.getlength(line.rstrip() + "…") > width:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    # More letters are never narrower; a text may have thousands.
+    fitting = bisect.bisect(range(len(line)), width, key=lambda count: font.getlength(line[:count].rstrip() + "…"))
+    return line[: max(0, fitting - 1)].rstrip() + "…"
 
 
 def write(sheet: Image.Image, text: str, box: tuple[int, int, int, int], font: Font, anchor: str = "mm") -> None:

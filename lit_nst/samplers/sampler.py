@@ -73,7 +73,9 @@ class Sampler:
         if not 0 <= self.eta <= 1:
             raise InputError(f"sampler.eta: {self.eta} is not a share; give 0 to 1")
         if self.eta and self.name not in ("ddim", "model"):
-            raise InputError(f"sampler.eta: {self.name} has no such option; leave it out, or take sampler.name ddim")
+            raise InputError(
+                f"sampler.eta: {self.name} has no such option; set sampler.eta 0, or take sampler.name ddim"
+            )
         if self.karras and self.name in NO_KARRAS:
             raise InputError(f"sampler.karras: {self.name} has its own levels; leave it out, or take dpm++ or euler")
 

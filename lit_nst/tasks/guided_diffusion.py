@@ -19,7 +19,8 @@ from lit_nst.tasks.guidance import Cfg, Guidance, Guide, Guided, Prompted
 from lit_nst.tasks.objective import Objective
 from lit_nst.tasks.search import Search
 
-LONGEST, LARGEST = 60, 2**63
+# PyTorch keeps 32 bits of a seed.
+LONGEST, LARGEST = 60, 2**32
 
 
 @final
@@ -37,8 +38,7 @@ class GuidedDiffusion(Objective):
 
     Here a term's figure is its distance without λ, since rows of λ = 0 have one too; ``loss`` is Σ λ·distance. They are
     those of x₀ before the change; ``guidance`` is the change's size as a multiple of what the prompt does, or in units
-    of the noise where ``cfg.scale`` is 1. A picture is the same in any company but for rounding, which in a network
-    depends on how many are evaluated together.
+    of the noise where ``cfg.scale`` is 1. A row has the same bits in any company, with the generator's ``group``.
 
     Args:
         generator: The diffusion model.
@@ -48,7 +48,8 @@ class GuidedDiffusion(Objective):
         pixel: Second loss against the target, usually on the image itself.
         regulariser: Term on the image.
         features: Network whose layers the losses name.
-        prompt: What the pictures show; several are a row each.
+        prompt: What the pictures show; several are a row each. On the command line a text with a colon needs quotes of
+            its own: ``'"a poster: a ring"'``.
         negative: What they shall not show.
         samples: Pictures for each prompt and style.
         seed: Of the first sample, whose first noise is ``torch.Generator().manual_seed(seed)``'s, as in diffusers; the
@@ -98,13 +99,15 @@ class GuidedDiffusion(Objective):
         if not isinstance(samples, int) or samples < 1:
             raise InputError(f"model.samples is {samples}; give at least 1")
         if seed is not None and not 0 <= seed <= LARGEST - samples:
-            raise InputError(f"model.seed is {seed}; give a number from 0 to 2**63 less the samples")
+            raise InputError(f"model.seed is {seed}; give a number from 0 to 2**32 less the samples")
         search = Search(spread=1.0, restarts=samples, seed=seed)
         super().__init__(generator, features, compared, regulariser, search, cap=cap, floor=floor)
         self.automatic_optimization = False
-        self.prompts, self.negative = [prompt] if isinstance(prompt, str) else list(prompt), negative
-        if not self.prompts:
-            raise InputError("model.prompt is empty; give a text, or several")
+        self.prompts, self.negative = [prompt] if isinstance(prompt, str) else list(prompt or []), negative
+        if not self.prompts or not all(isinstance(text, str) for text in self.prompts):
+            raise InputError("model.prompt is empty or no text; give one, or several")
+        if not isinstance(negative, str):
+            raise InputError(f"model.negative is {negative}, no text; give one, which may be empty")
         self.roles = tuple(dict.fromkeys(self.role_of.values()))
         self.sampler, self.cfg, self.guidance = sampler or Sampler(), cfg or Cfg(), guidance or Guidance()
         self._check_pull([prompt for prompt in self.prompts if prompt == negative])
@@ -253,6 +256,7 @@ class GuidedDiffusion(Objective):
         sums = self._observed(guided)
         optimizer.step()
         with torch.no_grad():
+            self._stop(self.w)
             last = self.global_step >= self.trainer.max_steps
             self.best.copy_(self.w if last else guided.clean)
             if last:
@@ -263,10 +267,14 @@ class GuidedDiffusion(Objective):
         """Hands the step to the sampler; what is not finite does not go there."""
         lost = torch.zeros_like(self.skipped) if guided.lost is None else guided.lost.long()
         self.skipped += lost
-        fine = guided.output.flatten(1).isfinite().all(1)
-        self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
+        self._stop(guided.output)
         own: Denoising = optimizer.optimizer
         own.output, own.shift = guided.output, guided.shift
+
+    def _stop(self, found: Tensor) -> None:
+        """Keeps the first step after which a row is not finite."""
+        fine = found.flatten(1).isfinite().all(1)
+        self.stopped.copy_(torch.where((self.stopped < 0) & ~fine, self.global_step, self.stopped))
 
     @torch.no_grad()
     def _observed(self, guided: Guided) -> Tensor:
@@ -299,8 +307,9 @@ class GuidedDiffusion(Objective):
         """Tells of what was left out."""
         for index, row in enumerate(self.shard.rows):
             if self.stopped[index] >= 0:
-                advice = "give --model.generator.precision float32, or a smaller --model.cfg.scale"
-                warnings.warn(f"row {row} ({self.names[row]}): the model's output is not finite from step "
+                half = getattr(self.generator, "unet", self.w).dtype == torch.float16
+                advice = "give --model.generator.precision float32" if half else "give smaller weights or cfg.scale"
+                warnings.warn(f"row {row} ({self.names[row]}): the latents are not finite from step "
                               f"{int(self.stopped[index])} on; {advice}", stacklevel=2)  # fmt: skip
             elif self.skipped[index]:
                 warnings.warn(f"row {row} ({self.names[row]}): {int(self.skipped[index])} gradients were not finite "
@@ -315,11 +324,11 @@ def slugs(prompts: list[str]) -> list[str]:
     """Prompts as short names of files, none twice.
 
     >>> slugs(["A red ring!", "a red ring", ""])
-    ['a-red-ring', 'a-red-ring-2', 'empty']
+    ['a-red-ring', 'a-red-ring-2', 'unprompted']
     """
     names: list[str] = []
     for prompt in prompts:
-        name = re.sub(r"\W+", "-", prompt.casefold()).strip("-")[:LONGEST].strip("-") or "empty"
+        name = re.sub(r"\W+", "-", prompt.casefold()).strip("-")[:LONGEST].strip("-") or "unprompted"
         own, number = name, 2
         while own in names:
             own, number = f"{name}-{number}", number + 1

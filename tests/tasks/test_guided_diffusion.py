@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from lit_nst.callbacks import Degrade, History, Results, Trajectory
 from lit_nst.cli import CLI, CONFIGS
@@ -303,7 +304,7 @@ def test_a_row_whose_model_fails_is_told_of_and_the_others_go_on(one, tmp_path, 
 
     monkeypatch.setattr(model(), "predict", failing)
     told = (
-        r"row 1 \(red-circle\+style0_2\): the model's output is not finite from step 2 on; give .* float32, or a smal"
+        r"row 1 \(red-circle\+style0_2\): the latents are not finite from step 2 on; give smaller weights or cfg"
     )
     with pytest.warns(UserWarning, match=told):
         task = sampled(guided(gram(), samples=3), one, tmp_path)
@@ -508,15 +509,17 @@ def test_second_fit_of_a_task_starts_anew(one, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"prompt": []}, r"^model\.prompt is empty; give a text, or several$"),
+        ({"prompt": []}, r"^model\.prompt is empty or no text; give one, or several$"),
         ({"samples": 0}, r"^model\.samples is 0; give at least 1$"),
+        ({"seed": -1}, r"^model\.seed is -1; give a number from 0 to"),
+        ({"seed": 2**64}, r"^model\.seed is 18446744073709551616; give a number from 0 to"),
         ({"style": gram(), "cfg": Cfg(1.0)}, r"^guidance\.scale is cfg, but cfg\.scale is 1; use guidance\.scale rms"),
         ({"style": gram(), "cfg": Cfg(0.0)}, r"^guidance\.scale is cfg, but cfg\.scale is 0; use guidance\.scale rms"),
         (
             {"style": gram(), "prompt": ["red", ""]},
-            r'^guidance\.scale is cfg, but "" is both a prompt and .* rms, or another prompt$',
+            r'^guidance\.scale is cfg, but the prompt "" says what .* rms, or another prompt$',
         ),
-        ({"style": gram(), "prompt": "red", "negative": "red"}, r'^guidance\.scale is cfg, but "red" is both'),
+        ({"style": gram(), "prompt": "red", "negative": "red"}, r'^guidance\.scale is cfg, but the prompt "red" says'),
     ],
 )
 def test_bad_settings_are_refused(settings, words):
@@ -532,6 +535,56 @@ def test_prompts_need_no_guidance_where_nothing_else_guides():
 def test_turned_noise_needs_a_sampler_that_draws_some(one, tmp_path):
     with pytest.raises(InputError, match=r"^guidance\.scale spherical after the step .* ddim draws none; use ddim"):
         fit(guided(gram(), DSG), one, tmp_path, 2)
+
+
+def test_samplers_that_take_a_step_again_are_not_changed_after_it(one, tmp_path):
+    task = guided(gram(), Guidance(inject="post_step"), sampler=Sampler("heun"))
+    with pytest.raises(
+        InputError, match=r"^guidance\.inject post_step: heun takes each step again .* use model_output"
+    ):
+        fit(task, one, tmp_path, 3)
+
+
+def test_schedule_that_leaves_no_pass_is_refused(one, tmp_path):
+    task = guided(gram(), Guidance(schedule=Schedule(start=0.5, stop=0.51)))
+    with pytest.raises(InputError, match=r"^guidance\.schedule leaves style none of the 3 passes; lower its start"):
+        fit(task, one, tmp_path, 3)
+
+
+def test_prompt_that_reads_as_the_negative_one_is_refused(one, tmp_path):
+    task = guided(gram(), prompt=" red", negative="red")
+    with pytest.raises(InputError, match=r'^guidance\.scale is cfg, but the prompt " red" says what'):
+        fit(task, one, tmp_path, 3)
+
+
+def test_each_term_has_its_schedule(one):
+    early, late = Schedule(stop=0.5), Schedule(start=0.5)
+    settings = Guidance(schedule=early, target_schedule=late, regulariser_schedule=late)
+    assert [settings.schedule_of(name) for name in ("style", "palette", "target", "pixel", "regulariser")] == [
+        early, early, late, late, late,
+    ]  # fmt: skip
+    assert Guidance(pixel_schedule=late, palette_schedule=late).schedule_of("pixel") == late
+    assert Guidance(palette_schedule=late).schedule_of("palette") == late
+
+
+def test_row_that_is_not_finite_leaves_the_figures_of_the_others(one, tmp_path):
+    class Broken(Callback):
+        def on_train_batch_start(self, trainer, task, *_):
+            with torch.no_grad():
+                task.w[1] = torch.nan
+
+    def lines(samples, *callbacks):
+        folder = tmp_path / f"{samples}{len(callbacks)}"
+        task = guided(gram(), samples=samples, sampler=Sampler(eta=1.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            minimise(task, one, 3, folder=folder, callbacks=callbacks, progress=False)
+        return list(csv.DictReader((folder / "metrics.csv").open()))
+
+    broken, alone = lines(2, Broken()), lines(1)
+    assert [line["rows"] for line in broken] == ["1"] * 3
+    for name in ("loss", "style", "guidance"):
+        assert [float(line[name]) for line in broken] == pytest.approx([float(line[name]) for line in alone], rel=1e-3)
 
 
 def test_roles_follow_from_the_losses(one, tmp_path):

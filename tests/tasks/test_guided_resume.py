@@ -1,5 +1,6 @@
 """Runs that go on from a file, and runs over two processes, against uninterrupted ones."""
 
+import dataclasses
 import json
 import os
 import random
@@ -103,6 +104,18 @@ def test_a_file_of_another_sampling_is_refused(images, tmp_path):
         fit(make(Sampler("unipc")), images, tmp_path, 4, ckpt_path=tmp_path / "2.ckpt")
     with pytest.raises(InputError, match=r"^checkpoint: its sampling had other steps"):
         fit(make(Sampler("dpm++")), images, tmp_path, 5, ckpt_path=tmp_path / "2.ckpt")
+
+
+def test_a_file_of_other_seeds_is_refused(images, tmp_path):
+    fit(make(Sampler("dpm++")), images, tmp_path, 4, callbacks=[Save(tmp_path)])
+    task = make(Sampler("dpm++"))
+    with pytest.raises(InputError, match=r"^ckpt_path has the seeds .* give the seed it began with$"):
+        fit(other_seed(task), images, tmp_path, 4, ckpt_path=tmp_path / "2.ckpt")
+
+
+def other_seed(task):
+    task.search = dataclasses.replace(task.search, seed=task.seed + 1)
+    return task
 
 
 def state(folder, step=8):

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+SHOWN = 200
+
 
 def embed(texts: Sequence[str], tokenizer: Any, encoder: Any) -> Tensor:
     """Last hidden states of the text encoder, as Stable Diffusion takes them.
@@ -37,4 +39,5 @@ def _warn(texts: Sequence[str], tokenizer: Any, length: int) -> None:
         if len(places) > room:
             # From the beginning of the word in which it is cut.
             begin = text.rfind(" ", 0, places[room][0]) + 1
-            warnings.warn(f'the prompt is too long, "{text[begin:]}" is cut off; shorten it', stacklevel=4)
+            cut = text[begin:] if len(text) - begin <= SHOWN else f"{text[begin : begin + SHOWN]}…"
+            warnings.warn(f'the prompt is too long, "{cut}" is cut off; shorten it', stacklevel=4)

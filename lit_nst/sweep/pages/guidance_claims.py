@@ -35,9 +35,9 @@ def _wordless(table: ByArm) -> Claim:
         told = f"Text adherence, as a share of the plain pictures': guided {kept}, prompt alone {table.kept(words)}."
     return Claim(
         "Guidance transfers a style that the model has no word for.",
-        f"Judged style distance: {means}; prompt alone − guided = {gain}, at {_weight(table, chosen)}. {told} Rule: it "
-        f"holds if the interval of the difference lies above 0 and at least {KEEPS:.0%} of the text adherence is kept; "
-        "it does not if the former lies below 0, or the interval of the latter below its bound.",
+        f"Judged style distance, as it is: {means}; prompt alone − guided = {gain}, at {_weight(table, chosen)}. "
+        f"{told} Rule: it holds if the interval of the difference lies above 0 and at least {KEEPS:.0%} of the text "
+        "adherence is kept; it does not if the former lies below 0, or the interval of the latter below its bound.",
         _both(gain.side(), side),
     )
 

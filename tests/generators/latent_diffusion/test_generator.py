@@ -143,7 +143,9 @@ def test_weights_have_the_precision_and_pictures_stay_wide(pipeline, diffusion, 
     states = generator.embed(["red", "blue"])
     output = generator.predict(w, timestep, states)
     image = generator(output)
-    assert (states.dtype, output.dtype, image.dtype) == (wide, torch.float32, wide)
+    # Images are in the precision of w, as the networks that compare them.
+    assert (states.dtype, output.dtype, image.dtype) == (wide, torch.float32, torch.float32)
+    assert generator(output.double()).dtype == torch.float64
     assert generator.encode(image.detach()).dtype == wide
     assert generator.predict(w.double(), timestep, states).dtype == torch.float64
     expected = diffusion(diffusion.predict(w, timestep, diffusion.embed(["red", "blue"])))
