@@ -303,9 +303,7 @@ def test_a_row_whose_model_fails_is_told_of_and_the_others_go_on(one, tmp_path, 
         return output * torch.tensor([1.0, math.nan if len(calls) == 3 else 1.0, 1.0] * 2).view(-1, 1, 1, 1)
 
     monkeypatch.setattr(model(), "predict", failing)
-    told = (
-        r"row 1 \(red-circle\+style0_2\): the latents are not finite from step 2 on; give smaller weights or cfg"
-    )
+    told = r"row 1 \(red-circle\+style0_2\): the latents are not finite from step 2 on; give smaller weights or cfg"
     with pytest.warns(UserWarning, match=told):
         task = sampled(guided(gram(), samples=3), one, tmp_path)
     assert task.stopped.tolist() == [-1, 2, -1]

@@ -23,6 +23,10 @@ PRECISIONS = {
 }
 
 
+# Of which a lone one is computed twice.
+SMALL = 256
+
+
 class LatentDiffusion(Generator):
     """Stable Diffusion 1.x or 2.x (Rombach et al. 2022): ``w`` are the latents of its autoencoder.
 
@@ -84,6 +88,7 @@ class LatentDiffusion(Generator):
         self.scheduler, self.prediction = parts.scheduler, str(parts.scheduler["prediction_type"])
         self.channels, self.factor = int(self.unet.config.in_channels), checks.factor(self.vae.config)
         self.resolution = self._side(resolution)
+        self.small = self.resolution <= SMALL and group > 0
         self.digest = _digest(parts)
         self.eval().requires_grad_(False)
         if checkpointing:
