@@ -177,7 +177,7 @@ def measured(folder: Path, precision: str, options: argparse.Namespace) -> list[
     """All modes and ways in one precision."""
     found = []
     for vae in (None, str(folder / "tiny")):
-        generator = LatentDiffusion(str(folder), options.resolution, vae, precision, checkpointing=False)
+        generator = LatentDiffusion(str(folder), options.resolution, vae, precision, group=0, checkpointing=False)
         generator.to("cuda" if torch.cuda.is_available() else "cpu")
         processors = dict(generator.unet.attn_processors)
         eager: dict[str, Tensor] = {}
