@@ -156,8 +156,9 @@ def test_loggers_and_filters_are_as_before(images, caplog):
 
 
 def test_runs_in_a_notebook(images, monkeypatch):
-    # The strategy of the command line starts processes, which Lightning refuses there.
+    # The strategy of the command line starts processes where there are several, which Lightning refuses there.
     monkeypatch.setattr(accelerator_connector, "_IS_INTERACTIVE", True)
     with pytest.raises(Exception, match="interactive"):
-        Trainer(strategy="rows", accelerator="cpu", devices=1, logger=False)
+        Trainer(strategy="rows", accelerator="cpu", devices=2, logger=False)
+    assert Trainer(strategy="rows", accelerator="cpu", devices=1, logger=False).strategy.launcher is None
     minimise(inversion(), images, 1, progress=False)
