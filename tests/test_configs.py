@@ -37,8 +37,9 @@ def base_of(overlay):
     return next((name for name in BASES if name in first), "inversion.yaml")
 
 
-CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in [*OVERLAYS, *PRESETS])]
+CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in OVERLAYS)]
 CALLS.append(["guided_diffusion.yaml", "guided_restoration.yaml", "superres.yaml"])
+CALLS += [pytest.param(["guided_diffusion.yaml", preset], marks=pytest.mark.slow) for preset in PRESETS]
 KINDS = ("superres", "denoise", "jpeg", "inpaint")
 LADDER = {kind: [f"severity/{kind}_{level}.yaml" for level in ("xs", "s", "m", "l", "xl")] for kind in KINDS}
 STEPPED = [["severity/superres_xl.yaml"], [steps[2] for steps in LADDER.values()]]

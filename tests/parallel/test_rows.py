@@ -65,6 +65,7 @@ def test_two_processes_give_the_same_bits_as_one_and_runs_move_between_them(sett
     assert_equal(state(one["out"]), state(two["out"]))
 
 
+@pytest.mark.slow
 def test_line_searches_give_the_same_bits_on_two_processes_and_go_on_on_one(tmp_path):
     one = {
         "content": save_pictures(tmp_path, "content", (16, 16))[0],
