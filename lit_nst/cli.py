@@ -1,6 +1,5 @@
 """Command line: ``python cli.py fit --config inversion.yaml``, or ``lit-nst fit --config inversion.yaml``."""
 
-import contextlib
 import logging
 import os
 import re
@@ -14,15 +13,14 @@ from typing import Any, NoReturn
 import torch
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 # Imported classes have short names in configs.
 from lit_nst import callbacks, degradations, features, generators, losses, parallel, tasks  # noqa: F401
 from lit_nst.data import Images
 from lit_nst.errors import InputError
+from lit_nst.queue import Checkpoint, Queue, Run, holds_run, run_of
 
 _HERE = Path(__file__).resolve().parent
 CONFIGS = next((path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir()), _HERE / "configs")
@@ -83,49 +81,6 @@ class Parser(LightningArgumentParser):
         raise InputError(text if self.reading is None else f"{self.reading}: {text}")
 
 
-class SaveRunConfig(SaveConfigCallback):
-    """Saves ``config.yaml`` once the images and networks are there: bad input leaves no run folder."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Nothing yet."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the file, as one that runs again from the start, in a folder of its own."""
-        if self.config.ckpt_path is not None or isinstance(_logger_settings(self.config).get("version"), str):
-            self.config = self.config.clone()
-            self.config.ckpt_path = None
-            settings = _logger_settings(self.config)
-            if "version" in settings:
-                settings["version"] = None
-        super().setup(trainer, pl_module, "fit")
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Takes away what TensorBoard made of a run that never started."""
-        if not trainer.is_global_zero or not isinstance(trainer.logger, TensorBoardLogger):
-            return
-        # The logger's, since trainer.log_dir asks the other processes, which may be gone.
-        folder = Path(trainer.logger.log_dir)
-        if self.already_saved or (folder / self.config_filename).exists():
-            return
-        trainer.logger.finalize("failed")
-        for file in folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
-            file.unlink()
-        with contextlib.suppress(OSError):
-            # Folders that hold anything else stay.
-            folder.rmdir()
-            folder.parent.rmdir()
-
-
-class Checkpoint(ModelCheckpoint):
-    """Keeps ``last.ckpt``, at the end of the run that of its last step, whatever the interval."""
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the last step, where the interval left it out."""
-        super().on_train_end(trainer, pl_module)
-        if self.last_model_path and self._last_global_step_saved != trainer.global_step:
-            trainer.save_checkpoint(self.last_model_path, self.save_weights_only)
-
-
 class CLI(LightningCLI):
     """Builds and runs a task from configs and options."""
 
@@ -138,8 +93,7 @@ class CLI(LightningCLI):
             parser_kwargs={"fit": {"usage": USAGE}},
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,
             trainer_defaults={
                 "max_steps": 500,
                 "devices": 1,
@@ -170,22 +124,38 @@ class CLI(LightningCLI):
         parser.add_lightning_class_args(callbacks.StepBar, "progress")
         parser.add_lightning_class_args(callbacks.Results, "results")
         parser.add_lightning_class_args(callbacks.Trajectory, "trajectory")
+        parser.add_class_arguments(Queue, "queue")
 
     def before_instantiate_classes(self) -> None:
         """Names the run after its first config; a run that goes on keeps its folder."""
         config = self.config["fit"]
-        if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
-            raise InputError(f"--ckpt_path: {config.ckpt_path} does not exist; give a run's checkpoints/last.ckpt")
         settings = _logger_settings(config)
+        run = None
+        if config.ckpt_path == "last":
+            config.ckpt_path = self._last(settings)
+        if config.ckpt_path is not None:
+            run = run_of(config.ckpt_path)[0]
         if "name" not in settings:
             return
-        run = Path(config.ckpt_path).resolve().parent.parent if config.get("ckpt_path") else None
         if run is not None and (run / "config.yaml").is_file() and settings.get("version") is None:
             # Relative again, as in the run that wrote it: Lightning warns of a checkpoint from another folder.
             settings.save_dir, settings.name, settings.version = relpath(run.parent.parent), run.parent.name, run.name
         elif settings.name is None:
-            files = config.get("config") or []
-            settings.name = Path(str(files[0])).stem if files else "run"
+            settings.name = self._name()
+
+    def _name(self) -> str:
+        files = self.config["fit"].get("config") or []
+        return Path(str(files[0])).stem if files else "run"
+
+    def _last(self, settings: Any) -> str | None:
+        """The run that a fixed folder holds; None: there is none, and it begins."""
+        if not isinstance(settings.get("version"), str):
+            raise InputError(
+                "--ckpt_path last goes on with the run in a folder of a fixed name; "
+                "give one, such as --trainer.logger.init_args.version search"
+            )
+        folder = Path(settings.save_dir) / (settings.name or self._name()) / settings.version
+        return str(folder) if holds_run(folder) else None
 
     def instantiate_classes(self) -> None:
         """Makes task, data and trainer; a value that one of them refuses is bad input, whoever wrote the class."""
@@ -207,6 +177,34 @@ class CLI(LightningCLI):
             # Other accelerators lack the double precision of the small matrix products.
             trainer.accelerator = "cpu"
         return super().instantiate_trainer(**kwargs)
+
+    def fit(self, model: tasks.Objective, datamodule: Images, ckpt_path: str | None = None, **_: Any) -> None:
+        """Computes every row: in batches, in all processes."""
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.trainer.fit(model, datamodule=datamodule)
+            return
+        settings = {k: v for k, v in self._get(self.config_init, "trainer").items() if k not in ("callbacks", "logger")}
+        queue = self._get(self.config_init, "queue")
+        Run(model, datamodule, self.trainer, settings, queue, self._logger, self._config_text(), ckpt_path).fit()
+
+    def _logger(self, folder: Path) -> Any:
+        """The logger of a unit, in its own folder."""
+        logger = self.trainer.logger
+        if not isinstance(logger, TensorBoardLogger):
+            return logger or False
+        settings = _logger_settings(self.config["fit"])
+        return TensorBoardLogger(**{**settings, "save_dir": str(folder), "name": "", "version": ""})
+
+    def _config_text(self) -> str:
+        """``config.yaml``, as one that runs again from the start, in a folder of its own."""
+        config = self.config["fit"].clone()
+        if config.ckpt_path is not None or isinstance(_logger_settings(config).get("version"), str):
+            config.ckpt_path = None
+            settings = _logger_settings(config)
+            if "version" in settings:
+                settings["version"] = None
+        text: str = self._parser("fit").dump(config, skip_none=False)
+        return text
 
     def _set_seed(self) -> None:
         """Refuses a number that is no seed."""
@@ -269,7 +267,8 @@ def main(args: list[str] | None = None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # The last one asks a sampling for the state before its step; that after it is the one to go on from.
     eval_mode, specs = "Found .* module.* in eval mode", (".*LeafSpec.*", ".*isinstance.treespec.*")
-    for text in (eval_mode, *specs, "Using ModelCheckpoint with manual optimization"):
+    moved = "The dirpath has changed"
+    for text in (eval_mode, *specs, moved, "Using ModelCheckpoint with manual optimization"):
         warnings.filterwarnings("ignore", text)
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
     given = sys.argv[1:] if args is None else args

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lit_nst.callbacks.judge import Judge
+from lit_nst.callbacks.judge import BATCH, Judge
 from lit_nst.report import feature_distance, psnr, ssim, style_distance
 
 
@@ -36,7 +36,7 @@ class Pictures:
 def row_figures(
     names: Sequence[str], found: Mapping[str, Tensor], pictures: Pictures, judge: Judge
 ) -> list[dict[str, Any]]:
-    """Name → value, for each row.
+    """Name → value, for each row; the same, bit for bit, whatever the other rows are.
 
     Args:
         names: Of the rows.
@@ -45,26 +45,38 @@ def row_figures(
         pictures: What the results are compared with.
         judge: Has the network of the distances.
     """
-    columns: dict[str, list[float]] = {"loss": found["loss"].tolist()}
+    rows, styles = list[dict[str, Any]](), dict[int, dict[str, Tensor]]()
+    realism = judge.realism(found["result"])
+    for start in range(0, len(names), BATCH):
+        places = range(start, min(start + BATCH, len(names)))
+        own = {name: value[list(places)] for name, value in found.items()}
+        columns = _columns(own, pictures.chosen(places), judge, styles)
+        if realism is not None:
+            columns["generator_distance"] = realism[list(places)].tolist()
+        columns |= {name: value.tolist() for name, value in own.items() if name.startswith(("term_", "energy_"))}
+        columns["stopped_at_step"] = [None if step < 0 else step for step in own["stopped"].tolist()]
+        columns |= {name: own[name].tolist() for name in ("skipped",) if name in own}
+        rows += [
+            {"name": names[row], **{key: column[i] for key, column in columns.items()}} for i, row in enumerate(places)
+        ]
+    return rows
+
+
+def _columns(
+    found: Mapping[str, Tensor], pictures: Pictures, judge: Judge, styles: dict[int, dict[str, Tensor]]
+) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {"loss": found["loss"].tolist()}
     if pictures.truth is not None:
         columns |= _against_truth(found, pictures.truth, judge)
+    maps = judge.maps(found["result"]) if pictures.content is not None or pictures.styles else {}
     if pictures.content is not None:
-        own, other = judge.maps(found["result"]), judge.maps(pictures.content)
-        columns["content_distance"] = feature_distance(own, other).tolist()
+        columns["content_distance"] = feature_distance(maps, judge.maps(pictures.content)).tolist()
     if pictures.styles:
-        columns["style_distance"] = _style_distances(found["result"], pictures.styles, judge)
+        columns["style_distance"] = _style_distances(maps, pictures.styles, judge, styles)
     if "measurement" in found:
         columns["consistency_psnr"] = psnr(found["predicted"], found["measurement"]).tolist()
     columns["latent_distance"] = found["distance"].tolist()
-    if (realism := judge.realism(found["result"])) is not None:
-        columns["generator_distance"] = realism.tolist()
-    columns |= {name: value.tolist() for name, value in found.items() if name.startswith(("term_", "energy_"))}
-    rows = [{"name": name, **{key: column[i] for key, column in columns.items()}} for i, name in enumerate(names)]
-    for row, step in zip(rows, found["stopped"].tolist(), strict=True):
-        row["stopped_at_step"] = None if step < 0 else step
-    for row, count in zip(rows, found["skipped"].tolist() if "skipped" in found else [], strict=False):
-        row["skipped"] = count
-    return rows
+    return columns
 
 
 def _against_truth(found: Mapping[str, Tensor], truth: Tensor, judge: Judge) -> dict[str, list[float]]:
@@ -81,13 +93,19 @@ def _against_truth(found: Mapping[str, Tensor], truth: Tensor, judge: Judge) -> 
     return columns
 
 
-def _style_distances(results: Tensor, styles: Sequence[Sequence[tuple[float, Tensor]]], judge: Judge) -> list[float]:
-    values, known = [], dict[int, dict[str, Tensor]]()
-    for result, own in zip(results, styles, strict=True):
-        maps, value = judge.maps(result[None]), 0.0
+def _style_distances(
+    maps: Mapping[str, Tensor],
+    styles: Sequence[Sequence[tuple[float, Tensor]]],
+    judge: Judge,
+    known: dict[int, dict[str, Tensor]],
+) -> list[float]:
+    """Of each row; ``known`` keeps the maps of the styles, which many rows share."""
+    values = []
+    for row, own in enumerate(styles):
+        value, alone = 0.0, {layer: x[row : row + 1] for layer, x in maps.items()}
         for share, picture in own:
             if id(picture) not in known:
                 known[id(picture)] = judge.maps(picture[None].cpu())
-            value += share * float(style_distance(maps, known[id(picture)]))
+            value += share * float(style_distance(alone, known[id(picture)]))
         values.append(value)
     return values

@@ -17,6 +17,9 @@ FEWEST, SIDE, BATCH, SEED = 8, 64, 8, 2_002
 class Judge:
     """Distances by a network that, as a rule, guided nothing.
 
+    Convolutions round a lone picture otherwise than two, but agree on any even number: of an odd one the last picture
+    is taken twice, so that a figure does not depend on the others.
+
     Args:
         network: Gives the maps.
         distance: Of the maps; None: LPIPS-type, unit-normalised features without learnt weights.
@@ -41,16 +44,16 @@ class Judge:
         """Maps, a few images at a time; pictures too small for the network are enlarged by repetition."""
         while min(images.shape[-2:]) < self.smallest:
             images = images.repeat_interleave(2, -1).repeat_interleave(2, -2)
-        parts = [{"image": part, **self.network(part)} for part in torch.split(images, BATCH)]
-        return {layer: torch.cat([part[layer] for part in parts]) for layer in self.network.layers}
+        parts = [{"image": part, **self.network(part)} for part in torch.split(_even(images), BATCH)]
+        return {layer: torch.cat([part[layer] for part in parts])[: len(images)] for layer in self.network.layers}
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """The distance of pictures, B values."""
-        own, other = self.maps(a), self.maps(b)
+        own, other = self.maps(_even(a)), self.maps(_even(b))
         if self.distance is None:
-            return feature_distance(own, other)
+            return feature_distance(own, other)[: len(a)]
         value: Tensor = self.distance(own, self.distance.measure(other))
-        return value
+        return value[: len(a)]
 
     @torch.no_grad()
     def check(self, size: Sequence[int]) -> None:
@@ -77,6 +80,10 @@ class Judge:
     def realism(self, images: Tensor) -> Tensor | None:
         """How far pictures are from the samples: 1 as a typical one; None without samples."""
         return None if self.samples is None else feature_realism(self.maps(_small(images)), self.samples)
+
+
+def _even(images: Tensor) -> Tensor:
+    return torch.cat([images, images[-1:]]) if len(images) % 2 else images
 
 
 def _small(images: Tensor) -> Tensor:

@@ -62,7 +62,17 @@ def write_latents(folder: Path, generator: Generator, names: Sequence[str], w: T
     arrays = {key: value.numpy() for key, value in tensors.items()}
     np.savez(data, allow_pickle=False, names=np.array(names), **{k: np.array(v) for k, v in told.items()}, **arrays)
     write_atomically(folder / NAMES[0], data.getvalue())
-    write_atomically(folder / NAMES[1], save(tensors, {**told, "names": json.dumps(list(names))}))
+    write_atomically(folder / NAMES[1], _ordered(save(tensors, {**told, "names": json.dumps(list(names))})))
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same safetensors file, its metadata sorted: as written they have another order each time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_latents(path: Path) -> Latents:

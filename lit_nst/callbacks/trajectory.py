@@ -1,5 +1,8 @@
 """The images on their way."""
 
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.report import animation, contact_sheet
 
+RESULTS, STEPS = "results", "trajectory"
+
 
 class Trajectory(Callback):
     """Records the images at steps 0, 1, 2, 4, 8, …, at the last one, and every so many steps.
@@ -28,26 +33,34 @@ class Trajectory(Callback):
 
     Args:
         every: Steps between two records beside the powers of two; 0: none beside them.
-        rows: How many rows are shown, from the first.
+        rows: How many rows are shown, from the first of the run; a fit of others records nothing.
+
+    Attributes:
+        whole: A fit is the whole run, whose animation it makes.
 
     Raises:
         InputError: A negative interval, or no row.
     """
 
+    whole = True
+
     def __init__(self, every: int = 50, rows: int = 8) -> None:
         if every < 0 or rows < 1:
             raise InputError(f"trajectory: every is {every}, rows is {rows}; give at least 0 and 1")
         self.every, self.rows = every, rows
+        self._places: list[int] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         task: Any = pl_module
-        self._folder = Path(trainer.log_dir or trainer.default_root_dir) / "results"
-        if not trainer.is_global_zero:
+        self._folder = Path(trainer.log_dir or trainer.default_root_dir)
+        shown = [row for row in task.shard.rows if row < self.rows] if trainer.is_global_zero else []
+        self._places = [task.shard.rows.index(row) for row in shown]
+        if not shown:
             return
-        shown = task.shard.rows[: self.rows]
-        if trainer.global_step == 0:
-            for old in self._folder.glob("trajectory/step_*.png"):
+        for (step, _), old in _recorded(self._folder).items():
+            if step > trainer.global_step or trainer.global_step == 0:
                 old.unlink()
+        if trainer.global_step == 0:
             for tag, images in (
                 ("target", load_truth(trainer, task, shown)),
                 ("content", load_content(trainer, task, shown)),
@@ -57,7 +70,7 @@ class Trajectory(Callback):
             for number, picture in enumerate(task.pictures.get("style", [])[: self.rows]):
                 self._log(trainer, f"style/{number}", picture[None])
             if len(task.degradation):
-                self._log(trainer, "measurement", task.target[: len(shown)])
+                self._log(trainer, "measurement", task.target[self._places])
             self._record(trainer, task)
 
     def on_train_batch_end(
@@ -65,38 +78,29 @@ class Trajectory(Callback):
     ) -> None:
         step = trainer.global_step
         due = step & (step - 1) == 0 or (self.every and step % self.every == 0) or step == trainer.max_steps
-        if due and trainer.is_global_zero:
+        if due and self._places:
             self._record(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        frames: dict[int, list[Tensor]] = {}
-        for path in sorted(self._folder.glob("trajectory/step_*.png")):
-            step = int(path.stem.split("_")[1])
-            if step <= trainer.global_step:
-                with Image.open(path) as image:
-                    frames.setdefault(step, []).append(pil_to_tensor(image).float() / 255)
-        if not frames:
-            return
-        # A run that went on with other devices or options may have recorded other numbers of rows.
-        shown = min(map(len, frames.values()))
-        frames = {step: frame[:shown] for step, frame in sorted(frames.items())}
-        steps = list(frames)
-        write_atomically(self._folder / "trajectory.gif", animation([torch.stack(f) for f in frames.values()], steps))
-        captions = [f"step {step}" for step in steps]
-        cells = torch.stack([torch.cat(frame[:4], 1) for frame in frames.values()])
-        sheet = contact_sheet(cells, columns=min(len(steps), 8), captions=captions)
-        write_sheet(sheet, self._folder / "trajectory.png")
+        if self._places and self.whole:
+            compose(self._folder)
 
     @torch.no_grad()
     def _record(self, trainer: Trainer, task: Any) -> None:
-        images = task(task.shown[: self.rows]).float().nan_to_num(0).cpu()
+        images = self._images(task, task.shown).nan_to_num(0).cpu()
         self._log(trainer, "current", images)
         if task.noisy is not None:
-            self._log(trainer, "noisy", task(task.noisy[: self.rows]).float().nan_to_num(0))
-        for row, image in enumerate(images):
-            write_png(image, self._folder / "trajectory" / f"step_{trainer.global_step:06d}_{row:02d}.png")
+            self._log(trainer, "noisy", self._images(task, task.noisy).nan_to_num(0))
+        for place, image in zip(self._places, images, strict=True):
+            name = f"step_{trainer.global_step:06d}_{task.shard.rows[place]:02d}.png"
+            write_png(image, self._folder / RESULTS / STEPS / name)
+
+    def _images(self, task: Any, w: Tensor) -> Tensor:
+        """Those of the rows that are shown, an even number of which is computed where all rows are so."""
+        shown = w[self._places]
+        even = torch.cat([shown, shown[-1:]]) if len(shown) % 2 and len(task.shard.padded) > 1 else shown
+        images: Tensor = task.generator(even)[: len(shown)].clamp(0, 1).float()
+        return images
 
     def _log(self, trainer: Trainer, tag: str, images: Tensor) -> None:
         shown = images.detach().float().clamp(0, 1).cpu()
@@ -104,3 +108,42 @@ class Trajectory(Callback):
             if isinstance(logger, TensorBoardLogger):
                 # TensorBoard hides a scalar, such as the term ``target``, that has the name of a picture.
                 logger.experiment.add_images(f"images/{tag}", shown, trainer.global_step)
+
+
+def compose(folder: Path, parts: Sequence[Path] = ()) -> None:
+    """Makes ``trajectory.gif`` and ``trajectory.png`` of all recorded pictures; nothing where there are none.
+
+    Args:
+        folder: Of the run.
+        parts: Folders of fits of some of its rows, whose pictures are moved there first, those of later ones over
+            those of earlier ones.
+    """
+    for part in parts:
+        for old in _recorded(part).values() if part != folder else ():
+            (folder / RESULTS / STEPS).mkdir(parents=True, exist_ok=True)
+            os.replace(old, folder / RESULTS / STEPS / old.name)
+    files = _recorded(folder)
+    steps = sorted({step for step, _ in files})
+    # A run that went on with other options may have recorded other rows.
+    rows = sorted(row for row in {row for _, row in files} if all((step, row) in files for step in steps))
+    if not rows:
+        return
+    frames = [torch.stack([_read(files[step, row]) for row in rows]) for step in steps]
+    write_atomically(folder / RESULTS / "trajectory.gif", animation(frames, steps))
+    cells = torch.stack([torch.cat(list(frame[:4]), 1) for frame in frames])
+    captions = [f"step {step}" for step in steps]
+    sheet = contact_sheet(cells, columns=min(len(steps), 8), captions=captions)
+    write_sheet(sheet, folder / RESULTS / "trajectory.png")
+
+
+def _recorded(folder: Path) -> dict[tuple[int, int], Path]:
+    """Step and row → file."""
+    paths = (folder / RESULTS / STEPS).glob("step_*.png")
+    names = ((re.fullmatch(r"step_(\d+)_(\d+)", path.stem), path) for path in paths)
+    return {(int(name[1]), int(name[2])): path for name, path in names if name}
+
+
+def _read(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        pixels: Tensor = pil_to_tensor(image)
+    return pixels.float() / 255

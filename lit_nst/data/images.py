@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -42,6 +43,8 @@ class Images(LightningDataModule):
         size: Of the generated pictures, where the generator leaves it open. One number: the longer side,
             with the aspect of the first content, style or target; two: height and width. None: the size of
             those pictures, which must then have the same.
+        unreadable: A picture that cannot be read ends the run, ``stop``, or the command line leaves its rows out and
+            says so, ``skip``.
         style_scale: A style picture keeps its aspect and is shrunk, where it is larger, until its longer side is
             this many times that of the generated pictures. Larger means larger strokes.
 
@@ -61,13 +64,14 @@ class Images(LightningDataModule):
         background: float = 1.0,
         size: int | tuple[int, int] | None = None,
         style_scale: float = 1.0,
+        unreadable: Literal["stop", "skip"] = "stop",
     ) -> None:
         super().__init__()
         self.sources = {"content": content, "style": style, "target": target, "truth": truth, "mask": mask}
         self.fit: Fit = fit
         self.alpha: Alpha = alpha
         self.background = background
-        self.size, self.style_scale = size, style_scale
+        self.size, self.style_scale, self.unreadable = size, style_scale, unreadable
         if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
             raise InputError(f"--data.size is {size}; give sides of at least 1 pixel")
         if not 0 < style_scale < math.inf:
@@ -170,16 +174,26 @@ class Images(LightningDataModule):
         """
         if isinstance(self.size, tuple):
             return self.size
-        sizes = [image_size(path) for path in self.files(role)]
-        height, width = sizes[0]
+        sizes = {path: size for path in self.files(role) if (size := self._size_of(path)) is not None}
+        if not sizes:
+            raise InputError(f"--data.{role}: none of its {self.count(role)} pictures can be read; give others")
+        first, (height, width) = next(iter(sizes.items()))
         if self.size is not None:
             scale = self.size / max(height, width)
             return max(1, round(height * scale)), max(1, round(width * scale))
-        for (h, w), path in zip(sizes, self.files(role), strict=True):
+        for path, (h, w) in sizes.items():
             if (h, w) != (height, width):
-                first = self.files(role)[0]
                 raise InputError(f"{path} is {h}×{w}, but {first} is {height}×{width}; give --data.size")
         return height, width
+
+    def _size_of(self, path: Path) -> tuple[int, int] | None:
+        """None: it cannot be read, and is to be left out."""
+        try:
+            return image_size(path)
+        except InputError:
+            if self.unreadable == "stop":
+                raise
+            return None
 
     def load_styles(self, size: tuple[int, int]) -> list[Tensor]:
         """Every style picture, with its own aspect, for generated pictures of a size.

@@ -10,6 +10,8 @@ from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from lit_nst.parallel.launcher import RowsLauncher
+
 
 class RowsStrategy(DDPStrategy):
     """One process per device, each with its own rows of ``w``; nothing is exchanged between steps.
@@ -23,8 +25,13 @@ class RowsStrategy(DDPStrategy):
 
     def _configure_launcher(self) -> None:
         """None for one process: it needs no port for others to find it by."""
-        if self.num_processes * self.num_nodes > 1:
+        if self.num_processes * self.num_nodes == 1:
+            return
+        if self._start_method != "popen":
             super()._configure_launcher()
+            return
+        assert self.cluster_environment is not None
+        self._launcher = RowsLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def setup_distributed(self) -> None:
         """Opens a process group, where there is more than one process."""
@@ -76,7 +83,7 @@ class RowsStrategy(DDPStrategy):
     def take(self, value: Tensor) -> Tensor:
         """This process's rows."""
         task: Any = self.lightning_module
-        return value[task.shard.rows]
+        return value[task.shard.places]
 
     def _count(self, local: bool) -> int:
         task: Any = self.lightning_module

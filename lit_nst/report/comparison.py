@@ -80,7 +80,7 @@ class Row:
         return (result - target).abs().amax(0)
 
 
-def comparison(rows: Sequence[Row]) -> Image.Image:
+def comparison(rows: Sequence[Row], more: int = 0) -> Image.Image:
     """One line per row: name, target, measurement, result, error, with figures under the pictures.
 
     The error is a heat map of ``Row.error``. One scale holds for all rows and stands in the header: the
@@ -88,12 +88,16 @@ def comparison(rows: Sequence[Row]) -> Image.Image:
     what is above has the brightest color. Smaller measurements are enlarged to the size of the result
     by nearest neighbour. A column in which no row has a picture is left out. At most 16 rows are shown.
 
+    Args:
+        rows: At least one.
+        more: How many others there are, which the last line counts with those that are not shown.
+
     Raises:
         InputError: No row.
     """
     if not rows:
         raise InputError("comparison: no row; give at least one")
-    shown, hidden = rows[:SHOWN], len(rows) - SHOWN
+    shown, hidden = rows[:SHOWN], max(0, len(rows) - SHOWN) + more
     errors = [row.error() for row in shown]
     scale = error_scale([error for error in errors if error is not None])
     table = [_pictures(row, error, scale) for row, error in zip(shown, errors, strict=True)]

@@ -86,7 +86,17 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
     weight = F.avg_pool2d(known.to(values.dtype), 2, ceil_mode=True)
     means = F.avg_pool2d(values, 2, ceil_mode=True) / weight.clamp_min(1e-6)
     coarse = _extended(means, weight > 0)
-    filled = F.interpolate(coarse, values.shape[-2:], mode="bilinear", align_corners=False)
+    filled = _enlarged(_enlarged(coarse, -1, values.shape[-1]), -2, values.shape[-2])
     for _ in range(_SMOOTHED):
         filled = F.avg_pool2d(torch.where(known, values, filled), 3, stride=1, padding=1, count_include_pad=False)
     return torch.where(known, values, filled)
+
+
+def _enlarged(x: Tensor, dim: int, length: int) -> Tensor:
+    """Linear interpolation along one dimension; PyTorch's own rounds by the number of threads."""
+    ratio = x.shape[dim] / length
+    at = ((torch.arange(length, device=x.device) + 0.5) * ratio - 0.5).clamp_min(0)
+    below = at.floor().long()
+    share = (at - below).to(x.dtype).view(-1, *[1] * (-1 - dim))
+    above = (below + 1).clamp_max(x.shape[dim] - 1)
+    return x.index_select(dim, below) * (1 - share) + x.index_select(dim, above) * share

@@ -82,7 +82,7 @@ def feature_distance(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensor
     if not a or set(a) != set(b):
         raise InputError(f"feature_distance: layers {sorted(a)} and {sorted(b)}; give the same ones, at least one")
     pairs = [_pair(f"feature_distance: {layer}", a[layer], b[layer]) for layer in a]
-    return torch.stack([row_mean((_unit(x) - _unit(y)).square().sum(1)) for x, y in pairs]).mean(0)
+    return row_mean(torch.stack([row_mean((_unit(x) - _unit(y)).square().sum(1)) for x, y in pairs], 1))
 
 
 def style_distance(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensor:
@@ -112,7 +112,7 @@ def style_distance(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensor:
     for layer in a:
         own, other = _gram(a[layer]), _gram(b[layer])
         values.append(row_mean((own - other).square()) / (row_mean(other.square()) + 1e-30))
-    return torch.stack(values).mean(0)
+    return row_mean(torch.stack(values, 1))
 
 
 def _gram(feature: Tensor) -> Tensor:
@@ -140,12 +140,16 @@ def _windowed(x: Tensor, window: Tensor) -> Tensor:
     """Weighted local mean of N×C×H×W where the window fits.
 
     A sum of shifted pictures and not a convolution: those may round to TF32 on a GPU, which is more
-    than the variance of a smooth region.
+    than the variance of a smooth region. One after the other: a sum over a stack of them rounds by where
+    a pixel lies in memory, hence by the number of pictures.
     """
     size = len(window)
     for dim in (-2, -1):
         length = x.shape[dim] - size + 1
-        x = torch.stack([window[i] * x.narrow(dim, i, length) for i in range(size)]).sum(0)
+        total = window[0] * x.narrow(dim, 0, length)
+        for i in range(1, size):
+            total = total + window[i] * x.narrow(dim, i, length)
+        x = total
     return x
 
 

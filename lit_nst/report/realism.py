@@ -60,7 +60,9 @@ def _distances(results: Tensor, samples: Tensor) -> Tensor:
     # Each from μ and Σ of the others: taking one away changes Σ by a product of two vectors (Sherman & Morrison).
     part = (1 - share) * count / (count - 1) ** 2
     others = (count / (count - 1)) ** 2 * squares / (1 - part * squares)
-    return (_squares(results - mean, factor) / others.median()).sqrt()
+    # Row by row, so that a figure does not depend, in its last bits, on the number of them.
+    found = torch.cat([_squares(row[None], factor) for row in results - mean])
+    return (found / others.median()).sqrt()
 
 
 def _squares(x: Tensor, factor: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ REFUSED = {
     "ckpt_path": "a sweep goes on by itself; leave it out",
     "trainer.logger": "a sweep has folders of its own; leave it out",
     "trainer.fast_dev_run": "it leaves no figures; leave it out",
-    "trainer.devices": "a sweep runs in one process; leave it out",
-    "trainer.num_nodes": "a sweep runs in one process; leave it out",
+    "trainer.devices": "a cell runs in one process; give it on the command line, for the whole sweep",
+    "trainer.num_nodes": "a cell runs in one process; give it on the command line, for the whole sweep",
     "print_config": "a sweep has many; give it to fit",
 }
 
@@ -48,7 +48,7 @@ def read_command(args: Sequence[str], folder: Path) -> Plan:
     An axis or option of the command line takes the place of the recipe's axis of the same name.
 
     Args:
-        args: ``--config``, ``--vary`` and options of ``fit``.
+        args: ``--config``, ``--vary`` and options of ``fit``, without those that say how many processes there are.
         folder: Where configs are looked up that are not files here.
 
     Raises:

@@ -93,7 +93,8 @@ class Task(Objective):
         self.row_losses = total.detach()
         fine = self.keep_best(w, self.row_losses)
         values = torch.stack([self.row_losses, *(value.detach() for value in terms.values())])
-        sums = torch.cat([torch.where(fine, values, 0).sum(1), fine.sum()[None]])
+        # In double precision, where sums of a few thousand values do not depend on their order.
+        sums = torch.cat([torch.where(fine, values, 0).double().sum(1), fine.sum()[None]])
         self._log(list(terms), sums)
         return {"loss": torch.where(fine, total, 0).sum(), "sums": sums}
 

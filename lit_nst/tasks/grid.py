@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,5 +88,5 @@ class Grid:
             parts += [f"{term}-{self.weight(row, term):g}" for term, values in self.weights.items() if len(values) > 1]
             parts += [str(problem.restart + 1)] if self.restarts > 1 and rows is None else []
             names.append("_".join(parts))
-        taken = [name.casefold() for name in names]
-        return [n if taken.count(n.casefold()) == 1 else f"{n}_row{row}" for row, n in enumerate(names)]
+        taken = Counter(name.casefold() for name in names)
+        return [n if taken[n.casefold()] == 1 else f"{n}_row{row}" for row, n in enumerate(names)]

@@ -193,7 +193,7 @@ class GuidedDiffusion(Objective):
         """Refuses also the checkpoint of other seeds."""
         super().on_load_checkpoint(checkpoint)
         if hasattr(self, "grid"):
-            own = [self.seed + problem.restart for problem in self.grid.problems]
+            own = [self.seed + self.grid[row].restart for row in self.shard.all]
             if (given := checkpoint["state_dict"]["row_seeds"].tolist()) != own:
                 raise InputError(
                     f"ckpt_path has the seeds {given[0]} …, this run {own[0]} …; give the seed it began with"
@@ -248,9 +248,7 @@ class GuidedDiffusion(Objective):
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """One denoising step."""
         turn = self.process.plan[self.global_step]
-        factors = {name: own[turn.index] for name, own in self.factors.items()}
-        amounts = {name: factors[name] * own for name, own in self.amounts.items() if factors[name] and own.any()}
-        guided = self.guide(self.w.detach(), turn, amounts)
+        guided = self.guide(self.w.detach(), turn, self._amounts(turn.index))
         optimizer: Any = self.optimizers()
         self._keep(guided, optimizer)
         sums = self._observed(guided)
@@ -262,6 +260,18 @@ class GuidedDiffusion(Objective):
             if last:
                 self.best_loss.copy_(self._total(self.terms(self.best)))
         return {"sums": sums}
+
+    def rehearse(self) -> None:
+        """One pass of those with the most terms."""
+        # From the end, since the first one may be of pure noise, where no term counts.
+        turns = reversed(self.process.plan)
+        dearest = max(turns, key=lambda turn: sum(own[turn.index] != 0 for own in self.factors.values()))
+        self.guide(self.w.detach(), dearest, self._amounts(dearest.index))
+
+    def _amounts(self, index: int) -> dict[str, Tensor]:
+        """The weights of the terms that a pass has, a line per row."""
+        factors = {name: own[index] for name, own in self.factors.items()}
+        return {name: factors[name] * own for name, own in self.amounts.items() if factors[name] and own.any()}
 
     def _keep(self, guided: Guided, optimizer: Any) -> None:
         """Hands the step to the sampler; what is not finite does not go there."""
@@ -290,7 +300,7 @@ class GuidedDiffusion(Objective):
         fine = self.stopped < 0
         for value in values.values():
             fine = fine & value.isfinite()
-        sums = torch.cat([torch.where(fine, torch.stack([*lines, ratio]), 0).sum(1), fine.sum()[None]])
+        sums = torch.cat([torch.where(fine, torch.stack([*lines, ratio]), 0).double().sum(1), fine.sum()[None]])
         if due:
             # In place.
             means = self.trainer.strategy.reduce(sums.clone(), reduce_op="sum")

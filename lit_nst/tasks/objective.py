@@ -69,21 +69,58 @@ class Objective(LightningModule):
         self.features = freeze(features) if features is not None and self.view.layers else None
         self.references: dict[str, dict[str, Tensor]] = {}
         self.pictures: dict[str, list[Tensor]] = {}
+        self.chosen: list[int] | None = None
+        self.lone = False
 
-    def setup(self, stage: str) -> None:
-        """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
-        data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
+    def choose(self, rows: Sequence[int] | None, lone: bool = False) -> None:
+        """Sets which rows of the grid the next fit computes; a task may be fitted several times.
+
+        Args:
+            rows: Their numbers; None: all.
+            lone: A single row is computed once, with half the memory, though its last bits may then differ from those
+                that it has in company.
+        """
+        self.chosen, self.lone = None if rows is None else list(rows), lone
+
+    def lay_out(self, data: Images) -> int:
+        """Makes the grid of all rows, of which a fit computes all or the chosen ones; returns their number.
+
+        Raises:
+            InputError: Pictures that are missing, or that this task has no use for.
+        """
         for role in self.roles:
             data.require(role, type(self).__name__)
         for role in data.sources:
             if data.has(role) and role not in (*self.roles, *(("truth", "mask") if "target" in self.roles else ())):
                 takes = ", ".join(self.roles) or f"no picture; give it a loss, --model.{role}, or leave the picture out"
                 raise InputError(f"--data.{role}: {type(self).__name__} has no {role}; it takes {takes}")
+        self._make_grid(data)
+        return len(self.grid)
+
+    def unreadable(self, row: int, data: Images) -> str | None:
+        """Why a picture of a row cannot be read; None: it can."""
+        own = self.grid[row].images
+        try:
+            for role in self.roles:
+                if self.blend is None or role != "style":
+                    data.load(role, [own[role]])
+            if "target" in self.roles:
+                data.mask_for([own["target"]])
+                if data.has("truth") and data.count("truth") == data.count("target"):
+                    data.load("truth", [own["target"]])
+        except InputError as error:
+            return str(error)
+        return None
+
+    def setup(self, stage: str) -> None:
+        """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
+        data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.lay_out(data)
         if len(self.degradation) and "target" not in self.roles:
             raise InputError(f"Degrade: {type(self).__name__} has no target to degrade; leave it out")
         check_trainer(self.trainer)
-        self._make_grid(data)
-        self.shard = Shard(len(self.grid), self.trainer, self.generator.small)
+        rows = range(len(self.grid)) if self.chosen is None else self.chosen
+        self.shard = Shard(rows, self.trainer, self.generator.small or (len(self.grid) > 1 and not self.lone))
         self.size = self._size(data)
         measured = self._attach(data, self.size)
         for role in self.roles:
@@ -175,14 +212,20 @@ class Objective(LightningModule):
             "restart": own.restart,
         }
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Notes which rows the lines of the tensors are."""
+        checkpoint["rows"] = self.shard.all
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the checkpoint of another problem; makes the rows where there was no ``setup``."""
         shape = tuple(checkpoint["state_dict"]["w"].shape)
+        advice = "give the images and the config of the run that wrote it"
         if "w" not in self._parameters:
             self.make_rows(shape)
         elif (needed := (self.shard.total, *self.w.shape[1:])) != shape:
-            advice = "give the images and the config of the run that wrote it"
             raise InputError(f"ckpt_path holds w of shape {shape}, this run needs {needed}: {advice}")
+        elif (rows := checkpoint.get("rows", self.shard.all)) != self.shard.all:
+            raise InputError(f"ckpt_path holds the rows {rows[0]} … {rows[-1]}, not {self.shard.all[0]} …: {advice}")
         if differing := ", ".join(sorted(set(checkpoint["state_dict"]) ^ set(self.state_dict()))):
             advice = "give the callbacks of the run that wrote it"
             raise InputError(f"ckpt_path and this run differ in {differing}: {advice}")
@@ -250,6 +293,11 @@ class Objective(LightningModule):
         if (penalty := self.generator.penalty(padded)) is not None:
             terms["noise"] = penalty
         return {name: value[: len(w)] for name, value in terms.items()}
+
+    def rehearse(self) -> None:
+        """Evaluates and differentiates the dearest step; ``w`` stays, and has no gradient after."""
+        self.losses(self.w).sum().backward()  # type: ignore[no-untyped-call]
+        self.w.grad = None
 
     def losses(self, w: Tensor) -> Tensor:
         """The objective at ``w``, one value per row."""

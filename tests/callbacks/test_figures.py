@@ -72,6 +72,24 @@ def test_pictures_too_small_for_the_judge(judge):
     assert row["style_distance"] > 0
 
 
+@pytest.mark.parametrize("side", [16, 40])
+def test_figures_of_a_row_do_not_depend_on_the_others(side):
+    judge = Judge(VGG16("random", ["relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_3"], width=0.5, seed=3))
+    judge.samples = judge.maps(torch.stack([smooth(side, side, "sample", i) for i in range(9)]))
+    results, truth, content, measurement = (
+        torch.stack([smooth(side, side, kind, i) for i in range(11)]) for kind in ("a", "b", "c", "d")
+    )
+    styles = [[(0.5, smooth(20, 24, "style", i % 2)), (0.5, smooth(side, side, "style"))] for i in range(11)]
+    values = {"loss": torch.arange(11.0), "distance": torch.arange(11.0), "stopped": torch.full((11,), -1)}
+    known = {"result": results, "measurement": measurement, "predicted": results, **values}
+    pictures, names = Pictures(truth, content, styles), [str(i) for i in range(11)]
+    rows = row_figures(names, known, pictures, judge)
+    for start, end in ((0, 1), (1, 6), (6, 9), (9, 11)):
+        part = {name: value[start:end] for name, value in known.items()}
+        own = row_figures(names[start:end], part, pictures.chosen(range(start, end)), judge)
+        assert own == rows[start:end]
+
+
 class Look(Callback):
     """What rows are compared with."""
 

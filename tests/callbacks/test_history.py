@@ -4,8 +4,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lit_nst.callbacks import History
+from lit_nst.callbacks import History, cut_history, merge_history
 from lit_nst.data import Images
+from lit_nst.errors import InputError
 from lit_nst.generators import StyleGAN2
 from lit_nst.losses import PixelLoss
 from lit_nst.tasks import Inversion, Search
@@ -114,3 +115,73 @@ def test_stopped_rows_do_not_count(tiny_generator, images, tmp_path):
     for line, step in zip(lines[5:], terms.steps[5:], strict=True):
         means = [float(value[[0, 2, 3]].mean()) for value in step.values()]
         assert line[1:-1] == pytest.approx([sum(means), *means], rel=1e-4, abs=1e-8)
+
+
+class Part(History):
+    """That of a fit of some rows."""
+
+    whole = False
+
+
+def test_numbers_of_a_part_keep_every_digit(tiny_generator, images, tmp_path):
+    sums = []
+
+    class Sums(Callback):
+        def on_train_batch_end(self, trainer, task, outputs, *_):
+            sums.append(outputs["sums"].tolist())
+
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[Part(), Sums()])
+    assert [line[1:] for line in read(tmp_path)[1]] == [[*(value / 4 for value in own[:-1]), 4] for own in sums]
+
+
+def test_fits_of_some_rows_give_the_file_of_all(tiny_generator, images, tmp_path):
+    (tmp_path / "whole").mkdir()
+    fit(inversion(tiny_generator), images, tmp_path / "whole", STEPS, callbacks=[History()])
+    for number, rows in enumerate(([0], [1, 2, 3])):
+        task = inversion(tiny_generator)
+        task.choose(rows)
+        (tmp_path / str(number)).mkdir()
+        fit(task, images, tmp_path / str(number), STEPS, callbacks=[Part()])
+    for _ in range(2):
+        merge_history(tmp_path, [tmp_path / str(number) / "metrics.csv" for number in (1, 0)])
+        assert (tmp_path / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def write(path, *lines):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("step,loss,style,rows\n" + "".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_means_weigh_the_rows_that_were_measured(tmp_path):
+    a = write(tmp_path / "a" / "metrics.csv", "1,1.0,,3", "2,2.0,0.5,3", "3,0.0,,0", "4,1.0000004,7.0,2", "5,1.0,1")
+    b = write(tmp_path / "b" / "metrics.csv", "1,3.0,,1", "2,,1.5,1", "3,0.0,,0")
+    merge_history(tmp_path, [a, b])
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert lines == ["step,loss,style,rows", "1,1.5,,4", "2,2,0.75,4", "3,0,,0", "4,1,7,2"]
+
+
+def test_file_that_is_there_is_of_all_rows(tmp_path):
+    """As of a run that did not fit into the memory and went on in parts; or of an earlier merge."""
+    own = write(tmp_path / "metrics.csv", "1,1.0,2.0,4", "2,2.0,2.0,4")
+    parts = [write(tmp_path / name / "metrics.csv", "2,9.0,9.0,2", f"3,{name},5.0,2") for name in ("1", "3")]
+    for _ in range(2):
+        merge_history(tmp_path, [*parts, own])
+        assert own.read_text().splitlines()[1:] == ["1,1,2,4", "2,2,2,4", "3,2,5,4"]
+
+
+def test_no_files_and_files_of_several_tasks(tmp_path):
+    merge_history(tmp_path, [])
+    assert not list(tmp_path.iterdir())
+    a = write(tmp_path / "a" / "metrics.csv")
+    (b := tmp_path / "b.csv").write_text("step,loss,rows\n")
+    with pytest.raises(InputError, match=r"b\.csv has other columns than .*a/metrics\.csv; give the files of one run"):
+        merge_history(tmp_path, [a, b])
+
+
+def test_later_steps_are_cut_off(tmp_path):
+    path = write(tmp_path / "a" / "metrics.csv", "1,0.30000000000000004,,3", "2,2.0,0.5,3", "10,1.0,1.0,3", "11,1")
+    cut_history(path, 2)
+    assert path.read_text().splitlines() == ["step,loss,style,rows", "1,0.30000000000000004,,3", "2,2.0,0.5,3"]
+    cut_history(path, 0)
+    assert path.read_text() == "step,loss,style,rows\n"

@@ -213,7 +213,7 @@ def test_picture_that_is_not_finite_does_not_cost_the_others(images, tmp_path):
 
 def test_judge_that_does_not_fit_ends_the_run_before_its_first_step(tiny_generator, images, tmp_path):
     task = inversion(tiny_generator)
-    with pytest.raises(InputError, match=r"^results\.judge: AlexNet: the image is 1×3×16×16; "):
+    with pytest.raises(InputError, match=r"^results\.judge: AlexNet: the image is 2×3×16×16; "):
         fit(task, images, tmp_path, callbacks=[Results(AlexNet("random", ["pool5"]))])
     assert task.first_loss.isinf().all()
 

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from torchvision.transforms.functional import pil_to_tensor
 
-from lit_nst.callbacks import Degrade, Trajectory
+from lit_nst.callbacks import Degrade, Trajectory, compose
 from lit_nst.data import Images, read_image
 from lit_nst.degradations import Downsample
 from lit_nst.errors import InputError
@@ -94,6 +94,17 @@ def test_pictures_of_a_longer_run_are_not_shown(tiny_generator, images, tmp_path
         assert picture.n_frames == len([0, 1, 2, 3])
 
 
+def test_pictures_of_steps_after_the_checkpoint_are_made_again(tiny_generator, images, tmp_path):
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 5:
+                trainer.save_checkpoint(tmp_path / "5.ckpt")
+
+    fit(inversion(tiny_generator), images, tmp_path, STEPS, callbacks=[Trajectory(0), Save()])
+    fit(inversion(tiny_generator), images, tmp_path, 7, tmp_path / "5.ckpt", callbacks=[Trajectory(0)])
+    assert list(recorded(tmp_path)) == [0, 1, 2, 4, 7]
+
+
 @pytest.fixture(scope="module")
 def logged(tiny_generator, tmp_path_factory):
     """The events of a run with four times smaller targets, its predictions, targets, measurements and folder."""
@@ -170,3 +181,50 @@ def test_without_degradation_there_is_no_measurement(tiny_generator, images, tmp
 def test_settings_that_show_nothing_are_refused(settings):
     with pytest.raises(InputError, match="trajectory: every is"):
         Trajectory(**settings)
+
+
+class Part(Trajectory):
+    """That of a fit of some rows."""
+
+    whole = False
+
+
+def test_fit_of_some_rows_records_those_among_the_first(tiny_generator, images, tmp_path):
+    fit(inversion(tiny_generator), images, tmp_path / "whole", 4, callbacks=[Trajectory(0, rows=3)])
+    for name, rows in (("a", [0]), ("b", [1, 2, 3])):
+        task = inversion(tiny_generator)
+        task.choose(rows)
+        fit(task, images, tmp_path / name, 4, callbacks=[Part(0, rows=3)])
+        assert not (tmp_path / name / "results" / "trajectory.gif").exists()
+    assert [row for row, _ in recorded(tmp_path / "b")[4]] == [1, 2]
+    for _ in range(2):
+        compose(tmp_path, [tmp_path / "b", tmp_path, tmp_path / "a"])
+        for path in (tmp_path / "whole" / "results").rglob("*.*"):
+            assert (tmp_path / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+    assert not list((tmp_path / "a").rglob("*.png"))
+
+
+def test_fit_of_other_rows_records_nothing(tiny_generator, images, tmp_path):
+    logger = TensorBoardLogger(str(tmp_path), name="run", version="one")
+    task = inversion(tiny_generator)
+    task.choose([2, 3])
+    callback = Trajectory(0, rows=2)
+    fit(inversion(tiny_generator), images, tmp_path / "first", 1, callbacks=[callback])
+    fit(task, images, tmp_path, 2, callbacks=[callback], logger=logger)
+    assert not (tmp_path / "run" / "one" / "results").exists()
+    events = EventAccumulator(logger.log_dir).Reload()
+    assert events.Tags()["images"] == []
+
+
+def test_rows_that_were_not_recorded_at_every_step_are_not_shown(tiny_generator, images, tmp_path):
+    fit(inversion(tiny_generator), images, tmp_path, 4, callbacks=[Part(0, rows=2)])
+    (tmp_path / "results" / "trajectory" / "step_000002_00.png").unlink()
+    compose(tmp_path)
+    with Image.open(tmp_path / "results" / "trajectory.gif") as picture:
+        wide = picture.size
+    compose(tmp_path / "nothing")
+    fit(inversion(tiny_generator), images, tmp_path, 4, callbacks=[Part(0, rows=1)])
+    compose(tmp_path)
+    with Image.open(tmp_path / "results" / "trajectory.gif") as picture:
+        assert picture.size == wide
+    assert not (tmp_path / "nothing").exists()

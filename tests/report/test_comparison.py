@@ -165,6 +165,7 @@ def test_figures_stand_under_their_picture():
 def test_at_most_sixteen_rows_are_shown():
     sixteen = comparison([Row("", None, None, RED)] * 16)
     more = comparison([Row("", None, None, RED)] * 17)
+    assert comparison([Row("", None, None, RED)] * 16, 1).tobytes() == more.tobytes()
     assert more.width == sixteen.width
     footer = more.height - sixteen.height
     assert 12 < footer < 60

@@ -161,3 +161,18 @@ def test_odd_sizes(size):
 def test_bad_input(shapes, feather, text):
     with pytest.raises(InputError, match=text):
         paste_back(*(torch.zeros(shape) for shape in shapes), feather=feather)
+
+
+def test_threads_and_other_rows_change_no_bit():
+    generator = torch.Generator().manual_seed(0)
+    result, measurement = picture(5, 100, 100), picture(5, 100, 100, 1)
+    hole = torch.rand(5, 1, 100, 100, generator=generator) > 0.4
+    alike = paste_back(result, measurement, hole, 6)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        for start, end in ((0, 1), (1, 5)):
+            own = paste_back(result[start:end], measurement[start:end], hole[start:end], 6)
+            assert torch.equal(own, alike[start:end])
+    finally:
+        torch.set_num_threads(before)

@@ -159,3 +159,24 @@ def test_style_distance_needs_the_same_layers():
     for a, b in (({}, {}), ({"x": A}, {"y": A})):
         with pytest.raises(InputError, match="style_distance: layers"):
             style_distance(a, b)
+
+
+@pytest.mark.parametrize("side", [16, 24, 100])
+def test_values_do_not_depend_on_the_other_rows(side):
+    numbers = torch.Generator().manual_seed(side)
+    a, b = torch.rand(2, 8, 3, side, side, generator=numbers)
+    maps = [{str(i): torch.rand(8, 6 + i, side, side, generator=numbers) for i in range(6)} for _ in range(2)]
+    figures = {
+        psnr: (a, b),
+        ssim: (a, b),
+        feature_distance: maps,
+        style_distance: maps,
+    }
+    for figure, (x, y) in figures.items():
+        alike = figure(x, y)
+        for start, end in ((0, 1), (1, 6), (6, 8)):
+            own = (
+                {key: value[start:end] for key, value in z.items()} if isinstance(z, dict) else z[start:end]
+                for z in (x, y)
+            )
+            assert torch.equal(figure(*own), alike[start:end]), figure.__name__

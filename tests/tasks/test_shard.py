@@ -15,8 +15,9 @@ def trainer(rank=0, world=1, strategy=None):
 
 @pytest.mark.parametrize(("total", "world"), [(1, 1), (5, 1), (5, 2), (7, 3), (4, 4)])
 def test_every_row_has_one_process_and_batches_are_even(total, world):
-    shards = [Shard(total, trainer(rank, world, RowsStrategy())) for rank in range(world)]
-    assert [row for shard in shards for row in shard.rows] == list(range(total))
+    shards = [Shard(range(10, 10 + total), trainer(rank, world, RowsStrategy())) for rank in range(world)]
+    assert [row for shard in shards for row in shard.rows] == list(range(10, 10 + total))
+    assert [shard.all[place] for shard in shards for place in shard.places] == shards[0].all
     for shard in shards:
         assert total == 1 or len(shard.padded) % 2 == 0
         w = torch.arange(float(shard.local))
@@ -25,6 +26,6 @@ def test_every_row_has_one_process_and_batches_are_even(total, world):
 
 def test_averaging_strategies_and_too_many_processes_are_refused():
     with pytest.raises(InputError, match="would average"):
-        Shard(4, trainer(0, 2, DDPStrategy()))
+        Shard(range(4), trainer(0, 2, DDPStrategy()))
     with pytest.raises(InputError, match="give at most 1"):
-        Shard(1, trainer(0, 2, RowsStrategy()))
+        Shard([0], trainer(0, 2, RowsStrategy()))

@@ -1,0 +1,6 @@
+"""How the rows of a run are computed: in units, by any number of processes, and made one."""
+
+from lit_nst.queue.checkpoint import Checkpoint, holds_run, run_of
+from lit_nst.queue.run import Queue, Run
+
+__all__ = ["Checkpoint", "Queue", "Run", "holds_run", "run_of"]

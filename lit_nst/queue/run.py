@@ -1,0 +1,288 @@
+"""A run: its folder, its units, its processes, its end."""
+
+import contextlib
+import copy
+import csv
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+
+from lit_nst.callbacks import History, Results, Trajectory, compose, merge_history
+from lit_nst.data import Images
+from lit_nst.errors import InputError
+from lit_nst.files import write_atomically
+from lit_nst.parallel import Claim, Ranks, memory
+from lit_nst.queue.checkpoint import BATCHES, FOLDER, Checkpoint, holds_run, run_of
+from lit_nst.queue.folder import DONE, RunFolder
+from lit_nst.queue.parts import divide, join
+from lit_nst.queue.record import NAME, Record, remove_empty
+from lit_nst.queue.rehearsal import FEW, MORE, rehearse
+from lit_nst.queue.search import Search, csvs
+from lit_nst.queue.units import Unit, cut, plan
+from lit_nst.tasks import Objective
+from lit_nst.tasks.shard import check_strategy, check_trainer
+
+GIB, LEFT_OUT = 2**30, 3
+
+
+class Queue:
+    """How many rows are computed at a time; the others wait.
+
+    Rows are independent problems, so this changes no result.
+
+    Args:
+        batch: Most rows at a time, in each process. None: as many as the memory holds.
+        memory: Gibibytes that a process may fill with what it computes, by a measurement of two and of four rows. None:
+            four fifths of what is free.
+
+    Raises:
+        InputError: Not positive.
+    """
+
+    def __init__(self, batch: int | None = 64, memory: float | None = None) -> None:
+        if batch is not None and batch < 1:
+            raise InputError(f"--queue.batch is {batch}; give 1 or more rows")
+        if memory is not None and not 0 < memory < math.inf:
+            raise InputError(f"--queue.memory is {memory:g}; give gibibytes above 0")
+        self.batch, self.memory = batch, memory
+
+    def budget(self, device: torch.device, processes: int) -> int:
+        """Bytes for a process, of which several may share a machine's memory."""
+        if self.memory is not None:
+            return int(self.memory * GIB)
+        return int(0.8 * memory.available(device) / (1 if device.type == "cuda" else processes))
+
+
+@dataclass
+class Run:
+    """All that a run is made of.
+
+    Args:
+        task: The task.
+        data: Its pictures.
+        trainer: Has the processes, the callbacks and the logger.
+        settings: What every unit's trainer is made with besides.
+        queue: How many rows at a time.
+        logger: Makes the logger of a unit's folder.
+        config: The text of ``config.yaml``.
+        checkpoint: What the run goes on from, as ``--ckpt_path`` says; None: it begins.
+    """
+
+    task: Objective
+    data: Images
+    trainer: Trainer
+    settings: dict[str, Any]
+    queue: Queue
+    logger: Callable[[Path], Logger | bool]
+    config: str
+    checkpoint: str | None = None
+
+    def fit(self) -> None:
+        """Computes every row, in as many processes as the trainer says.
+
+        Raises:
+            InputError: Bad input, or a folder that holds another run.
+            SystemExit: With status 3 where pictures were left out; as ``Search.run``.
+        """
+        check_strategy(self.trainer)
+        check_trainer(self.trainer)
+        self.ranks = Ranks(self.trainer.strategy)
+        self.ranks.launch(self._process)
+
+    def _process(self) -> None:
+        path, most, origin = self.ranks.agree(self._prepare)
+        if path is None:
+            return
+        # Every process logs and saves what it computes.
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
+        self.data.setup("fit")
+        self.folder = RunFolder(Path(path), self.task.lay_out(self.data))
+        source = None if origin is None else Path(origin)
+        steps = self.trainer.max_steps
+        Search(self.task, self.data, self.folder, self.ranks, self._unit_trainer, most, steps, source).run()
+        if self.ranks.rank == 0:
+            self._finish()
+
+    def _prepare(self) -> tuple[str | None, int, str | None]:
+        """Opens the folder and cuts the rows into units; the first process does so."""
+        self.data.setup("fit")
+        total = self.task.lay_out(self.data)
+        path, origin = self._place()
+        folder = RunFolder(path, total)
+        if (path / "metrics.json").is_file():
+            # What a run leaves that is killed at its very end.
+            _tidy(folder)
+        if self._is_finished(path):
+            print(f"{path} is finished; its {total} rows are in {path / 'results'}")
+            return None, 0, None
+        most = self._most(total)
+        # The inner ones first.
+        self.made = [parent for parent in (path, *path.parents) if not parent.exists()]
+        try:
+            self._cut(folder, most, origin)
+            if folder.several and not (path / NAME).is_file():
+                write_atomically(path / NAME, self.config.encode())
+        except BaseException:
+            remove_empty(self.made)
+            raise
+        whole = folder.units() == [folder.whole]
+        return str(path), most, str(origin) if whole and origin is not None else None
+
+    def _place(self) -> tuple[Path, Path | None]:
+        """The run's folder, and a checkpoint of all rows that was named."""
+        own = Path(self.trainer.log_dir or self.trainer.default_root_dir)
+        if self.checkpoint is None:
+            if holds_run(own):
+                raise InputError(
+                    f"{own} holds a run already; give --ckpt_path {own} to go on with it, or another folder"
+                )
+            return own, None
+        run, origin = run_of(self.checkpoint)
+        if run.resolve() != own.resolve():
+            if origin is None:
+                raise InputError(f"--ckpt_path: {self.checkpoint} is a run, and this one is to be {own}; give its file")
+            if holds_run(own):
+                raise InputError(f"{own} holds a run already; give another folder")
+        return own, origin
+
+    def _is_finished(self, path: Path) -> bool:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return int(json.loads((path / "metrics.json").read_bytes())["steps"]) >= self.trainer.max_steps
+        return False
+
+    def _most(self, total: int) -> int:
+        """Most rows at a time that the batch and the memory allow."""
+        most = min(self.queue.batch or total, _share(total, self.ranks.size))
+        if most >= total and total < MORE and self.queue.memory is None:
+            return most
+        counts = (FEW, MORE) if most >= MORE or self.queue.memory is not None else (FEW,)
+        model = rehearse(self.task, self.data, self._rehearsal_trainer, counts)
+        if model is None:
+            return 1
+        budget = self.queue.budget(self.ranks.device, self.ranks.size)
+        fitting = model.fitting(budget)
+        if not fitting and self.queue.memory is not None:
+            raise InputError(
+                f"--queue.memory: a row needs {model.bytes(1) / GIB:.2g} GiB, not {self.queue.memory:g}; "
+                "give more, or smaller pictures"
+            )
+        return max(1, min(most, fitting))
+
+    def _cut(self, folder: RunFolder, most: int, origin: Path | None) -> None:
+        """Leaves units on the disk that together are all rows, each small enough."""
+        kept = folder.clear() if folder.path.is_dir() else []
+        for unit in kept:
+            if (claim := Claim.take(folder.folder(unit))) is None:
+                raise InputError(f"{folder.path} is being worked on by another process; stop it first")
+            claim.release()
+        begun = [unit for unit in kept if not folder.done(unit)]
+        if origin is not None and not kept:
+            kept = begun = [folder.whole]
+        left = sum(map(len, begun)) + folder.whole.last + 1 - sum(map(len, kept))
+        taken: list[Unit] = []
+        for unit in kept:
+            parts = cut(unit, min(most, _share(left, self.ranks.size))) if unit in begun else [unit]
+            if len(parts) > 1:
+                divide(folder, unit, parts, origin)
+            taken += parts
+        folder.make(plan(folder.whole.last + 1, taken, self.ranks.size, most))
+        if taken == [folder.whole]:
+            folder.make(taken)
+
+    def _unit_trainer(
+        self, folder: Path, rows: list[int], unreadable: dict[int, str], callbacks: list[Callback]
+    ) -> Trainer:
+        own = [copy.copy(callback) for callback in self.trainer.callbacks]  # type: ignore[attr-defined]
+        if self.ranks.rank:
+            own = [callback for callback in own if not isinstance(callback, ProgressBar)]
+        for callback in own:
+            if isinstance(callback, Results | History | Trajectory):
+                callback.whole = False
+            if isinstance(callback, Results):
+                callback.unreadable = unreadable
+            if isinstance(callback, Checkpoint):
+                callback.dirpath = str(folder / FOLDER)
+        if folder == self.folder.path:
+            own.append(Record(folder, self.config, getattr(self, "made", [])))
+        return self._trainer([*own, *callbacks], folder, self.logger(folder), self.ranks.rank == 0)
+
+    def _rehearsal_trainer(self, rehearsal: Callback) -> Trainer:
+        left_out = Results | History | Trajectory | Checkpoint | ProgressBar
+        own = [copy.copy(c) for c in self.trainer.callbacks if not isinstance(c, left_out)]  # type: ignore[attr-defined]
+        return self._trainer([*own, rehearsal], None, False, False, limit_train_batches=1, max_epochs=1)
+
+    def _trainer(
+        self, callbacks: list[Callback], folder: Path | None, logger: Logger | bool, bar: bool, **more: Any
+    ) -> Trainer:
+        """A trainer of this process's device alone."""
+        device = self.ranks.device
+        chosen = {"accelerator": "cuda", "devices": [device.index]} if device.type == "cuda" else {"devices": 1}
+        plugins = [*(self.settings.get("plugins") or []), LightningEnvironment()]
+        return Trainer(**{
+            **self.settings, **chosen, "strategy": "auto", "num_nodes": 1, "plugins": plugins, "callbacks": callbacks,
+            "logger": logger, "default_root_dir": folder, **more,
+            "enable_progress_bar": bar and self.settings.get("enable_progress_bar") is not False,
+            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+        })  # fmt: skip
+
+    def _finish(self) -> None:
+        """Makes one run of all units."""
+        folder, several = self.folder, self.folder.several
+        units = folder.units()
+        homes = [folder.folder(unit) for unit in units]
+        found = {type(c): c for c in self.trainer.callbacks}  # type: ignore[attr-defined]
+        if History in found:
+            merge_history(folder.path, list(csvs(folder)))
+        if Trajectory in found:
+            # Those of a unit that was split come first.
+            compose(folder.path, [folder.folder(unit) for unit in sorted(folder.known(), key=len, reverse=True)])
+        if several:
+            join(folder)
+        left_out = found[Results].consolidate(self.task, self.data, folder.path, [home / DONE for home in homes])
+        if isinstance(self.trainer.logger, TensorBoardLogger) and several:
+            _log_means(folder.path)
+        _tidy(folder)
+        if left_out:
+            raise SystemExit(LEFT_OUT)
+
+
+def _share(rows: int, processes: int) -> int:
+    """Rows of each process, an even number."""
+    return max(2, 2 * -(-rows // (2 * processes)))
+
+
+def _tidy(folder: RunFolder) -> None:
+    """Takes away what the run now holds; the units' TensorBoard files go to ``tensorboard/``."""
+    (folder.path / DONE).unlink(missing_ok=True)
+    for unit in folder.known():
+        home = folder.folder(unit)
+        if home == folder.path:
+            continue
+        for events in home.glob("events.out.tfevents.*"):
+            kept = folder.path / "tensorboard" / unit.name / events.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(events, kept)
+    shutil.rmtree(folder.path / BATCHES, ignore_errors=True)
+
+
+def _log_means(path: Path) -> None:
+    """The curves of ``metrics.csv`` for TensorBoard, beside those of the units."""
+    with (path / "metrics.csv").open(newline="") as file, SummaryWriter(str(path)) as writer:
+        for line in csv.DictReader(file):
+            step = int(line.pop("step"))
+            for name, value in line.items():
+                if value and name != "rows":
+                    writer.add_scalar(name, float(value), step)

@@ -1,0 +1,223 @@
+"""Runs in units, in this process: the same results whatever the units, and whatever happens on the way."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from safetensors import safe_open
+
+from lit_nst.cli import main
+from lit_nst.data import write_png
+from lit_nst.files import sha256
+from lit_nst.queue import folder as folders
+from tests.fitting import smooth
+from tests.test_cli import TINY, furnish
+
+ROWS, STEPS = 5, 6
+NAMES = [f"{row:02d}" for row in range(ROWS)]
+CALM = ("--trainer.enable_progress_bar", "false", "--results.summary", "false")
+
+
+@pytest.fixture
+def here(tiny_generator, tmp_path, monkeypatch):
+    """A fresh working folder with five targets."""
+    monkeypatch.chdir(targets(furnish(tmp_path, tiny_generator)))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def one(tiny_generator, tmp_path_factory):
+    """The run of one unit."""
+    folder = targets(furnish(tmp_path_factory.mktemp("one"), tiny_generator))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fit()
+    return folder / "logs/tiny/version_0"
+
+
+def targets(folder: Path) -> Path:
+    for row in range(ROWS):
+        write_png(smooth(16, 16, "target", row), folder / f"targets/{row:02d}.png")
+    (folder / "tiny.yaml").write_text(
+        TINY.replace("max_steps: 12", f"max_steps: {STEPS}").replace("steps: 5", "steps: 2")
+    )
+    return folder
+
+
+def fit(*args: str) -> None:
+    main(["fit", "--config", "tiny.yaml", *CALM, *args])
+
+
+def found(folder: Path) -> dict:
+    """All that a run has found; the metadata of safetensors come in any order."""
+    results = folder / "results"
+    files = {path.relative_to(results).as_posix(): sha256(path) for path in sorted(results.rglob("*.*"))}
+    del files["latent.safetensors"]
+    with safe_open(results / "latent.safetensors", "pt") as file:
+        files["latent"] = file.get_tensor("latent").numpy().tobytes(), json.loads(file.metadata()["names"])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    tensors = {**state["state_dict"], **state["optimizer_states"][0]["state"][0]}
+    return {
+        "files": files,
+        "figures": {key: metrics[key] for key in ("task", "steps", "generator_sha256", "rows", "mean")},
+        "curves": (folder / "metrics.csv").read_text(),
+        "state": {name: value.numpy().tobytes() for name, value in tensors.items()},
+        "rows": state["rows"],
+    }
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+def test_units_of_any_size_find_the_same(one, here, batch):
+    fit("--queue.batch", str(batch))
+    run = here / "logs/tiny/version_0"
+    assert found(run) == found(one)
+    assert not (run / "batches").exists()
+    assert len(list((run / "tensorboard").iterdir())) == -(-ROWS // (batch if batch < 3 else batch // 2 * 2))
+
+
+class Stop(Callback):
+    """Ends a process in a unit, as an error would."""
+
+    def __init__(self, row: int, step: int) -> None:
+        self.row, self.step = row, step
+
+    def on_train_batch_start(self, trainer, task, *_):
+        if self.row in task.shard.rows and trainer.global_step == self.step:
+            raise RuntimeError("stopped")
+
+
+def stop(row: int, step: int, *args: str) -> None:
+    own = ("--trainer.callbacks+", "tests.queue.test_run.Stop", f"--trainer.callbacks.row={row}")
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(*own, f"--trainer.callbacks.step={step}", *args)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [("2", "2"), ("2", "4"), ("4", "1"), ("64", "2"), ("64", "64"), ("1", "64")]
+)
+@pytest.mark.parametrize(("row", "step"), [(0, 1), (3, 5)])
+def test_a_run_that_was_stopped_goes_on_with_other_batches(one, here, first, then, row, step):
+    stop(row, step, "--queue.batch", first)
+    run = here / "logs/tiny/version_0"
+    fit("--ckpt_path", str(run), "--queue.batch", then)
+    assert found(run) == found(one)
+    assert [path.name for path in (here / "logs/tiny").iterdir()] == ["version_0"]
+
+
+def test_a_finished_run_stays_as_it_is_and_goes_on_for_more_steps(one, here, capsys):
+    fit("--queue.batch", "2", "--trainer.max_steps", "3")
+    run = here / "logs/tiny/version_0"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    fit("--ckpt_path", str(run), "--queue.batch", "2", "--trainer.max_steps", "3")
+    assert f"{run.relative_to(here)} is finished" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    fit("--ckpt_path", "logs/tiny/version_0/checkpoints/last.ckpt", "--queue.batch", "4")
+    assert json.loads((run / "metrics.json").read_text())["steps"] == STEPS
+    assert len((run / "metrics.csv").read_text().splitlines()) == STEPS + 1
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(one, here, monkeypatch, capsys):
+    from lit_nst.tasks import Inversion
+
+    terms = Inversion.terms
+
+    def limited(task, w):
+        if len(w) > 2 and task.global_step == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 EiB")
+        return terms(task, w)
+
+    monkeypatch.setattr(Inversion, "terms", limited)
+    fit()
+    assert found(here / "logs/tiny/version_0") == found(one)
+    assert re.search(r"out of memory with 5 rows at a time; going on with \d", capsys.readouterr().err)
+
+
+def test_a_row_that_does_not_fit_alone_is_told(here, monkeypatch, capsys):
+    from lit_nst.tasks import Inversion
+
+    monkeypatch.setattr(Inversion, "terms", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA")))
+    with pytest.raises(SystemExit) as caught:
+        fit("--queue.batch", "1")
+    assert caught.value.code == 2
+    assert "does not fit in the memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("batch", ["1", "64"])
+def test_an_unreadable_picture_is_skipped_or_ends_the_run(one, here, batch, capsys):
+    (here / "targets/02.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit) as caught:
+        fit("--queue.batch", batch)
+    assert caught.value.code == 2
+    assert re.fullmatch(r"error: .*02\.png.*\n", capsys.readouterr().err)
+    with pytest.raises(SystemExit) as caught:
+        fit("--queue.batch", batch, "--data.unreadable", "skip")
+    assert caught.value.code == 3
+    run = sorted((here / "logs/tiny").iterdir())[-1]
+    metrics, whole = (json.loads((path / "metrics.json").read_text()) for path in (run, one))
+    assert [entry["name"] for entry in metrics["unreadable"]] == ["02"]
+    assert "02.png is not an image" in metrics["unreadable"][0]["reason"]
+    assert metrics["rows"] == [row for row in whole["rows"] if row["name"] != "02"]
+    assert not (run / "results/02.png").exists()
+    assert sha256(run / "results/03.png") == sha256(one / "results/03.png")
+
+
+def test_a_folder_with_a_run_is_never_overwritten(here, capsys):
+    fixed = ("--trainer.logger.init_args.version", "search")
+    fit(*fixed)
+    run = here / "logs/tiny/search"
+    before = sha256(run / "metrics.json")
+    with pytest.raises(SystemExit) as caught:
+        fit(*fixed)
+    assert caught.value.code == 2
+    assert "holds a run already" in capsys.readouterr().err
+    fit(*fixed, "--ckpt_path", "last")
+    assert sha256(run / "metrics.json") == before
+
+
+def test_last_begins_where_there_is_nothing(one, here):
+    fit("--trainer.logger.init_args.version", "search", "--ckpt_path", "last", "--queue.batch", "2")
+    assert found(here / "logs/tiny/search") == found(one)
+
+
+def test_bad_input_leaves_nothing(here, capsys):
+    for extra in ((), ("--queue.batch", "2")):
+        with pytest.raises(SystemExit):
+            fit("--trainer.callbacks+", "Degrade", "--trainer.callbacks.operator", "Mask", *extra)
+        assert not (here / "logs").exists()
+
+
+def test_a_consolidation_that_was_stopped_is_done_again(one, here, monkeypatch):
+    from lit_nst.callbacks import Results
+
+    consolidate = Results.consolidate
+
+    def broken(self, *args):
+        consolidate(self, *args)
+        args[2].joinpath("metrics.json").unlink()
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Results, "consolidate", broken)
+        with pytest.raises(SystemExit):
+            fit("--queue.batch", "2")
+    run = here / "logs/tiny/version_0"
+    assert (run / folders.BATCHES).is_dir()
+    fit("--queue.batch", "2", "--ckpt_path", str(run))
+    assert found(run) == found(one)
+
+
+def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
+    sizes = []
+    from lit_nst.tasks import Inversion
+
+    start = Inversion.on_train_start
+    monkeypatch.setattr(Inversion, "on_train_start", lambda task: (sizes.append(task.shard.total), start(task)))
+    with pytest.raises(SystemExit):
+        fit("--queue.memory", "1e-9")
+    sizes.clear()
+    fit("--queue.memory", "1000")
+    assert sizes == [2, 4, ROWS]
