@@ -1,5 +1,7 @@
 """Small networks and pictures for all tests."""
 
+import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,17 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting():
+    """Nothing waits for the disk, and what was imported is not searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
