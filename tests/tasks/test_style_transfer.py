@@ -173,7 +173,11 @@ USUAL = [(adam, "content", GramLoss), (adam, "center", WassersteinLoss), (RowLBF
 @pytest.mark.parametrize(
     ("optimizer", "start", "loss"),
     [
-        pytest.param(*case, marks=[] if case in USUAL else pytest.mark.slow, id=f"{case[0].__name__}-{case[1]}-{case[2].__name__}")
+        pytest.param(
+            *case,
+            marks=[] if case in USUAL else pytest.mark.slow,
+            id=f"{case[0].__name__}-{case[1]}-{case[2].__name__}",
+        )
         for case in CASES
     ],
 )
