@@ -206,6 +206,10 @@ class CLI(LightningCLI):
         text: str = self._parser("fit").dump(config, skip_none=False)
         return text
 
+    def _dump_config(self) -> None:
+        """Leaves out the copy of the config for hyper-parameters: no task keeps any, and it would be checked again."""
+        self.config_dump: dict[str, Any] = {}
+
     def _set_seed(self) -> None:
         """Refuses a number that is no seed."""
         try:

@@ -1,10 +1,13 @@
 """Small networks and pictures for all tests."""
 
+import gc
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from lit_nst.features import chain
 from lit_nst.functional.random import generator as keyed
 from lit_nst.generators.stylegan2.checkpoint import write
 from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesis
@@ -34,6 +37,46 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting():
+    """Nothing waits for the disk, and what was imported is not searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+    gc.unfreeze()
+
+
+def once(calibrate):
+    """Calibrates a network of each shape once, and copies its weights the next time."""
+    done = {}
+
+    def remembering(net, seed, normalise, size=32):
+        plain = (str, int, float, bool)
+        shapes = [(repr(module), *(item for item in vars(module).items() if isinstance(item[1], plain)))
+                  for module in net.modules()]  # fmt: skip
+        key = repr((seed, normalise, size, shapes))
+        if key not in done:
+            calibrate(net, seed, normalise, size)
+            done[key] = {name: value.clone() for name, value in net.state_dict().items()}
+        net.load_state_dict(done[key])
+
+    return remembering
+
+
+CALIBRATED = once(chain.calibrate)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def calibrated_once(request: pytest.FixtureRequest):
+    """Random networks of one shape share the work of their weights, except where that work is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name not in ("features", "embedded"):
+            patch.setattr(chain, "calibrate", CALIBRATED)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -37,12 +37,22 @@ def base_of(overlay):
     return next((name for name in BASES if name in first), "inversion.yaml")
 
 
-CALLS = [*([base] for base in BASES), *([base_of(overlay), overlay] for overlay in OVERLAYS)]
+# Their operators are tested by themselves, and run with others or with their like.
+RUN_WITH_OTHERS = {"denoise.yaml", "jpeg.yaml", "motion_deblur.yaml", "guided_restoration.yaml"}
+CALLS = [[base] for base in BASES]
+CALLS += [
+    pytest.param([base_of(overlay), overlay], marks=[pytest.mark.slow] if overlay in RUN_WITH_OTHERS else [])
+    for overlay in OVERLAYS
+]
+CALLS.append(["inversion.yaml", "motion_deblur.yaml", "denoise.yaml", "jpeg.yaml"])
 CALLS.append(["guided_diffusion.yaml", "guided_restoration.yaml", "superres.yaml"])
 CALLS += [pytest.param(["guided_diffusion.yaml", preset], marks=pytest.mark.slow) for preset in PRESETS]
 KINDS = ("superres", "denoise", "jpeg", "inpaint")
 LADDER = {kind: [f"severity/{kind}_{level}.yaml" for level in ("xs", "s", "m", "l", "xl")] for kind in KINDS}
-STEPPED = [["severity/superres_xl.yaml"], [steps[2] for steps in LADDER.values()]]
+STEPPED = [
+    pytest.param(["severity/superres_xl.yaml"], marks=pytest.mark.slow),
+    [steps[2] for steps in LADDER.values()],
+]
 DEGRADING = [name for name in OVERLAYS if "class_path: Degrade" in (CONFIGS / name).read_text()]
 
 
@@ -143,12 +153,26 @@ def test_inversion_leaves_a_latent_per_portrait(runs):
     assert torch.equal(cli.model.target, torch.stack(first))
 
 
-@pytest.mark.parametrize("overlay", DEGRADING)
+@pytest.mark.parametrize(
+    "overlay",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in RUN_WITH_OTHERS else []) for name in DEGRADING],
+)
 def test_overlay_degrades_the_target(runs, overlay):
     cli, folder = runs(["inversion.yaml", overlay])
     rows = json.loads((folder / "metrics.json").read_text())["rows"]
     assert all(10 < row["measurement_psnr"] < 45 for row in rows)
     assert cli.model.target.shape[:2] == (2, 3)
+
+
+@pytest.mark.parametrize("overlay", DEGRADING)
+def test_operators_of_an_overlay_degrade_a_portrait(overlay):
+    portraits = torch.stack([read_image(path)[0] for path in list_images(TWO)])
+    measurement = portraits
+    for operator in operators(overlay):
+        measurement = operator.observe(measurement, [0, 1])
+    assert measurement.shape[:2] == (2, 3)
+    large = torch.nn.functional.interpolate(measurement, portraits.shape[-2:])
+    assert all(10 < -10 * error.log10() < 45 for error in (large - portraits).square().mean((1, 2, 3)))
 
 
 def test_superres_measures_at_a_quarter_of_the_side(runs):

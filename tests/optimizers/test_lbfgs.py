@@ -1,3 +1,4 @@
+import functools
 import io
 import itertools
 
@@ -43,9 +44,13 @@ def rosenbrock(x, index=0):
     return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
+@functools.cache
+def basis(dtype):
+    return torch.linalg.qr(normal((50, 50), "basis").double())[0].to(dtype)
+
+
 def quadratic(x, index=0):
-    basis = torch.linalg.qr(normal((50, 50), "basis").double())[0].to(x)
-    return ((basis @ x).square() * torch.logspace(0, 4, 50, dtype=x.dtype)).sum() / 2
+    return ((basis(x.dtype) @ x).square() * torch.logspace(0, 4, 50, dtype=x.dtype)).sum() / 2
 
 
 def textures(key, size=24):

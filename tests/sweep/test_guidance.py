@@ -19,7 +19,7 @@ from lit_nst.sweep.options import read_command
 from lit_nst.sweep.pages import check_page, guidance_figures, guidance_judges
 from lit_nst.sweep.pages.guidance_rows import PRESETS, TEXT
 from lit_nst.sweep.records import collect
-from tests.sweep.test_pages import save
+from tests.sweep.test_pages import blank, save
 
 PROMPTS = ("a red ring on a blue background", "a green star on a white background")
 STYLES = ("mosaic", "waves")
@@ -157,6 +157,7 @@ def make(folder, patch, content, runs, *args):
 def show(tmp_path, monkeypatch):
     monkeypatch.setattr(attributes, "AttributeClassifier", Reader)
     monkeypatch.setattr(guidance_figures, "LINES", 2)
+    blank(monkeypatch)
     return lambda *args: make(tmp_path, monkeypatch, *args)
 
 

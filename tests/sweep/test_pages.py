@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def noise(index):
     return torch.rand(3, 16, 16, generator=keyed(1, "pages", index)) - 0.5
 
 
+def blank(patch):
+    """Figures of one colour, for pages whose verdicts alone are looked at; tests of reports draw them."""
+    patch.setattr("lit_nst.report.curves._drawn", lambda figure: Image.new("RGB", (60, 60)))
+    patch.setattr(import_module("lit_nst.report.page"), "_encoded", lambda image, form, options: b"picture")
+
+
 class Runs:
     """Writes what a run of each cell would leave behind: rows of made-up figures and pictures."""
 
@@ -63,7 +70,7 @@ class Runs:
 def show(tmp_path, monkeypatch):
     """Makes a page and gives its text and its verdicts in order."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lit_nst.report.curves.DPI", 40)
+    blank(monkeypatch)
     for name, picture in zip(NAMES, pictures(8), strict=True):
         save(picture, tmp_path / "in" / f"{name}.png")
     (tmp_path / "base.yaml").write_text("{}")

@@ -16,7 +16,7 @@ from lit_nst.sweep import main
 from lit_nst.sweep.options import read_command
 from lit_nst.sweep.pages import check_page
 from lit_nst.sweep.pages.way import _chosen
-from tests.sweep.test_pages import pictures, save
+from tests.sweep.test_pages import blank, pictures, save
 
 WEIGHTS, STEPS = (0, 0.001, 0.1, 0.5), (100, 300, 1000)
 RECIPES = ("report_inversion", "report_colorize", "report_inpaint", "report_deblur")
@@ -88,6 +88,7 @@ def make(folder, patch, content, runs, *args):
 
 @pytest.fixture
 def show(tmp_path, monkeypatch):
+    blank(monkeypatch)
     return lambda *args: make(tmp_path, monkeypatch, *args)
 
 

@@ -35,7 +35,8 @@ def write_model(folder: Path, prediction: str = "epsilon") -> Path:
 
 @functools.cache
 def model(prediction: str = "epsilon", **settings: Any) -> LatentDiffusion:
-    """It as a generator, one for all tests."""
+    """It as a generator, one for all tests; a model so small has no need to compute anything twice."""
+    settings = {"checkpointing": False, **settings}
     with TemporaryDirectory() as folder:
         return LatentDiffusion(str(write_model(Path(folder) / "model", prediction)), **settings)
 

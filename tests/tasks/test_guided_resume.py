@@ -26,6 +26,9 @@ SAMPLERS = {
     name: Sampler(name, eta=1.0 if name == "ddim" else 0.0)
     for name in ("ddim", "ddpm", "pndm", "dpm++", "dpm++_sde", "unipc", "deis", "euler", "euler_a", "heun", "kdpm2")
 }  # fmt: skip
+# Without a history, with a history and noise, with two passes a step; the others among the slow tests.
+KINDS = ("ddim", "dpm++_sde", "kdpm2")
+ONE_OF_EACH_KIND = [pytest.param(name, marks=[] if name in KINDS else pytest.mark.slow) for name in SAMPLERS]
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def assert_resumes(images, place, sampler, stops=None, guidance=GUIDANCE):
     return whole, inside
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
 def test_a_run_resumed_inside_a_repeat_is_the_uninterrupted_one(images, tmp_path, name):
     whole, inside = assert_resumes(images, tmp_path, SAMPLERS[name])
     done = inside[0]

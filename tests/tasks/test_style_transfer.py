@@ -165,9 +165,22 @@ def colour(path, *levels):
     return str(path)
 
 
-@pytest.mark.parametrize("loss", [GramLoss, WassersteinLoss])
-@pytest.mark.parametrize("start", ["content", "style", "center"])
-@OPTIMIZERS
+CASES = list(itertools.product([adam, RowLBFGS], ["content", "style", "center"], [GramLoss, WassersteinLoss]))
+USUAL = [(adam, "content", GramLoss), (adam, "center", WassersteinLoss), (RowLBFGS, "content", WassersteinLoss),
+         (RowLBFGS, "style", GramLoss)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "start", "loss"),
+    [
+        pytest.param(
+            *case,
+            marks=[] if case in USUAL else pytest.mark.slow,
+            id=f"{case[0].__name__}-{case[1]}-{case[2].__name__}",
+        )
+        for case in CASES
+    ],
+)
 def test_one_colour_and_black(tmp_path, optimizer, start, loss):
     images = Images(
         content=[colour(tmp_path / "black.png", 0.0, 0.0, 0.0), *save_pictures(tmp_path, "content", (16, 16))],
