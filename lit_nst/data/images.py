@@ -12,7 +12,6 @@ from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_m
 from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
 from lit_nst.errors import InputError
 
-
 # Pixels of a side: more is no picture that could be made.
 LONGEST = 50_000
 

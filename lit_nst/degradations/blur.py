@@ -23,7 +23,8 @@ class GaussianBlur(Degradation):
         sigma: Standard deviation σ in pixels of the image.
 
     Raises:
-        InputError: A σ that is not positive or above 10,000, or one whose kernel reaches over a whole side of the image.
+        InputError: A σ that is not positive or above 10,000, or one whose kernel reaches over a whole side of the
+            image.
 
     >>> GaussianBlur(sigma=1.0)(torch.ones(1, 3, 8, 8)).shape
     torch.Size([1, 3, 8, 8])

@@ -63,7 +63,9 @@ def native_pooling(weights: str, found: str, poolings: Collection[Pooling]) -> P
         except Exception as error:
             raise _unreadable(found, error) from error
     if pool not in poolings:
-        raise InputError(f'features.weights: {found} says its pooling is "{quote(pool)}"; write {" or ".join(poolings)} there')
+        raise InputError(
+            f'features.weights: {found} says its pooling is "{quote(pool)}"; write {" or ".join(poolings)} there'
+        )
     return cast(Pooling, pool)
 
 

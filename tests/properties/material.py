@@ -51,6 +51,7 @@ def answer(call: Callable[[], T]) -> T | None:
     try:
         return call()
     except InputError as error:
-        assert str(error).isprintable(), repr(str(error))
-        assert str(error).strip()
-        return None
+        line = str(error)
+    assert line.strip()
+    assert line.isprintable(), repr(line)
+    return None

@@ -115,9 +115,9 @@ VALUES = st.one_of(
     st.integers(-(2**31), 2**31 - 1).map(lambda n: b"J" + struct.pack("<i", n)),
     st.integers().map(lambda n: pickle.dumps(n, 2)[2:-1]),
     st.floats().map(lambda x: b"G" + struct.pack(">d", x)),
-    st.sampled_from(["latin1", "f4", "<", "storage", "0", "cpu", "class", "class_name", "state", "type", "a\nb\x1b"]).map(
-        text
-    ),
+    st.sampled_from(
+        ["latin1", "f4", "<", "storage", "0", "cpu", "class", "class_name", "state", "type", "a\nb\x1b"]
+    ).map(text),
     st.text(max_size=8).map(text),
     st.binary(max_size=32).map(lambda data: b"C" + bytes([len(data)]) + data),
     GLOBALS.map(lambda pair: b"c%s\n%s\n" % (pair[0].encode(), pair[1].encode())),
@@ -181,7 +181,9 @@ TENSORS = st.builds(
 
 
 @given(
-    changes=st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=8).map("synthesis.b{}".format), TENSORS, max_size=4),
+    changes=st.dictionaries(
+        st.sampled_from(KEYS) | st.text(max_size=8).map("synthesis.b{}".format), TENSORS, max_size=4
+    ),
     dropped=st.sets(st.sampled_from(KEYS), max_size=3),
     settings=st.none() | json_values.map(str) | st.sampled_from(['{"lr_multiplier": 1e999, "conv_clamp": -1}', "[]"]),
 )
