@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from lit_nst.features import chain
 from lit_nst.functional.random import generator as keyed
 from lit_nst.generators.stylegan2.checkpoint import write
 from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesis
+
+# Examples that are the same at every run; ``--hypothesis-profile thorough`` looks for new ones.
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
+settings.register_profile("brief", max_examples=25, deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("thorough", max_examples=500, deadline=None, print_blob=True, suppress_health_check=SLOW)
+settings.load_profile("brief")
 
 TINY = Architecture(z_dim=8, w_dim=8, channels=(8, 8, 6), mapping_layers=2, lr_multiplier=0.01)
 

@@ -8,9 +8,8 @@ from torch import Tensor
 from lit_nst.callbacks.latents import Latents, read_latents
 from lit_nst.commands.parser import CommandParser
 from lit_nst.data import read_image, write_png
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 from lit_nst.generators import StyleGAN2
-from lit_nst.generators.stylegan2.formats.records import quote
 
 HELP = """Draws the latents of a run again, by the generator that they are of, and by no other.
 

@@ -1,7 +1,6 @@
 """The pictures of a run, by role."""
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,9 @@ from torch import Tensor
 from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_mask
 from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
 from lit_nst.errors import InputError
+
+# Pixels of a side: more is no picture that could be made.
+LONGEST = 50_000
 
 
 class Iterations:
@@ -49,7 +51,7 @@ class Images(LightningDataModule):
             this many times that of the generated pictures. Larger means larger strokes.
 
     Raises:
-        InputError: A size or scale that is not positive.
+        InputError: A size or scale that is not positive, or that no picture has.
     """
 
     def __init__(
@@ -72,9 +74,10 @@ class Images(LightningDataModule):
         self.alpha: Alpha = alpha
         self.background = background
         self.size, self.style_scale, self.unreadable = size, style_scale, unreadable
-        if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
-            raise InputError(f"--data.size is {size}; give sides of at least 1 pixel")
-        if not 0 < style_scale < math.inf:
+        sides = () if size is None else size if isinstance(size, tuple) else (size,)
+        if not all(1 <= side <= LONGEST for side in sides):
+            raise InputError(f"--data.size is {size}; give sides of 1 to {LONGEST} pixels")
+        if not 0 < style_scale <= LONGEST:
             raise InputError(f"--data.style_scale is {style_scale:g}; give a positive factor")
         self._files: dict[str, list[Path]] = {}
 

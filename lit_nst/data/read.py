@@ -125,8 +125,8 @@ def list_images(source: str | list[str]) -> list[Path]:
 
 
 def _expand(source: str) -> list[Path]:
-    if not source:
-        raise InputError("an empty path was given; give a file, a folder or a pattern")
+    if not source or "\0" in source:
+        raise InputError("an empty path was given, or one with a zero; give a file, a folder or a pattern")
     path = inside(source) if source.startswith(PREFIX) else Path(os.path.expanduser(source))
     if os.path.isdir(path):
         found = list(path.iterdir())

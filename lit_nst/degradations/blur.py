@@ -10,6 +10,9 @@ from lit_nst.degradations.base import Degradation
 from lit_nst.degradations.borders import reflect
 from lit_nst.errors import InputError
 
+# Its kernel reaches over any picture, and is still small.
+WIDEST = 10_000
+
 
 class GaussianBlur(Degradation):
     """y = k ∗ x with k(i) ∝ exp(−i²/2σ²), |i| ≤ ⌈3σ⌉, along both axes.
@@ -20,7 +23,8 @@ class GaussianBlur(Degradation):
         sigma: Standard deviation σ in pixels of the image.
 
     Raises:
-        InputError: A σ that is not positive, or one whose kernel reaches over a whole side of the image.
+        InputError: A σ that is not positive or above 10,000, or one whose kernel reaches over a whole side of the
+            image.
 
     >>> GaussianBlur(sigma=1.0)(torch.ones(1, 3, 8, 8)).shape
     torch.Size([1, 3, 8, 8])
@@ -30,8 +34,8 @@ class GaussianBlur(Degradation):
 
     def __init__(self, sigma: float = 2.0) -> None:
         super().__init__()
-        if not 0 < sigma < math.inf:
-            raise InputError(f"GaussianBlur: sigma is {sigma}; give a positive number of pixels")
+        if not 0 < sigma <= WIDEST:
+            raise InputError(f"GaussianBlur: sigma is {sigma}; give a positive number of pixels, up to {WIDEST}")
         self.sigma, self.radius = sigma, max(1, math.ceil(3 * sigma))
         taps = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
         kernel = torch.exp(-0.5 * (taps / sigma) ** 2)

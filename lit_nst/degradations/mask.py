@@ -29,7 +29,7 @@ class Mask(Degradation):
 
     Args:
         box: [left, top, right, bottom], in shares of the width and the height.
-        strokes: Number of random brush strokes.
+        strokes: Number of random brush strokes, at most 1000.
         width: Width of a stroke in shares of the shorter side.
         seed: Key of the strokes and pixels.
         drop: Share of single pixels that are missing too, each by itself. ``Noise`` has pixels that are
@@ -64,8 +64,8 @@ class Mask(Degradation):
             raise InputError(
                 f"Mask: box is {box}; give [left, top, right, bottom] with 0 <= left < right <= 1 and so on"
             )
-        if strokes < 0 or not 0 < width <= 1:
-            raise InputError(f"Mask: strokes is {strokes} and width {width}; give 0 or more strokes, a width in (0, 1]")
+        if not 0 <= strokes <= 1000 or not 0 < width <= 1:
+            raise InputError(f"Mask: strokes is {strokes} and width {width}; give 0 to 1000 strokes, a width in (0, 1]")
         if not 0 <= drop < 1:
             raise InputError(f"Mask: drop is {drop}; give a share from 0 to below 1")
         self.box, self.strokes, self.width, self.seed, self.drop = box, strokes, width, seed, drop

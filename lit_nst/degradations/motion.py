@@ -15,6 +15,7 @@ _SAMPLES = 16  # of the path, per pixel of its length
 _TURNS = 64  # knots of a random path's direction
 _LONGEST = 0.75 * math.sqrt(2)  # of a random path that does not turn, in sides of the kernel
 _SHORTEST = 0.25  # of that; a shorter one would hardly blur
+_WIDEST = 1001  # pixels of a kernel, whose drawing takes memory with the square of it
 
 
 class MotionBlur(Degradation):
@@ -43,8 +44,8 @@ class MotionBlur(Degradation):
         seed: Key of the random path.
 
     Raises:
-        InputError: A length that is not positive, an angle that is not finite, an intensity outside
-            [0, 1], an even size or one below 3; a path that reaches over a whole side of the image.
+        InputError: A length that is not positive or above 1001, an angle that is not finite, an intensity
+            outside [0, 1], an even size or one outside 3 to 1001; a path that reaches over a whole side of the image.
 
     >>> MotionBlur(length=2.0).kernel
     tensor([[0.0000, 0.0000, 0.0000],
@@ -58,12 +59,13 @@ class MotionBlur(Degradation):
         self, length: float = 9.0, angle: float = 0.0, intensity: float = 0.0, size: int = 61, seed: int = 0
     ) -> None:
         super().__init__()
-        if not 0 < length < math.inf or not math.isfinite(angle):
-            raise InputError(f"MotionBlur: length is {length} and angle {angle}; give a positive and a finite number")
+        if not 0 < length <= _WIDEST or not math.isfinite(angle):
+            advice = f"give a positive number of pixels, up to {_WIDEST}, and a finite angle"
+            raise InputError(f"MotionBlur: length is {length} and angle {angle}; {advice}")
         if not 0 <= intensity <= 1:
             raise InputError(f"MotionBlur: intensity is {intensity}; give 0 (straight) to 1")
-        if size < 3 or size % 2 == 0:
-            raise InputError(f"MotionBlur: size is {size}; give an odd number, 3 or more")
+        if not 3 <= size <= _WIDEST or size % 2 == 0:
+            raise InputError(f"MotionBlur: size is {size}; give an odd number, 3 or more, up to {_WIDEST}")
         path = _winding(intensity, size, seed) if intensity else _straight(length, angle)
         self.register_buffer("kernel", _drawn(path).float(), persistent=False)
 

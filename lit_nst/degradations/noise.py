@@ -27,7 +27,7 @@ class Noise(Degradation):
         seed: Key of the random numbers.
 
     Raises:
-        InputError: A negative σ or number of photons, or a share outside [0, 1).
+        InputError: A negative σ or number of photons, one that float32 cannot work with, or a share outside [0, 1).
 
     >>> Noise(sigma=0.1).observe(torch.rand(2, 3, 8, 8), rows=[0, 1]).shape
     torch.Size([2, 3, 8, 8])
@@ -35,8 +35,9 @@ class Noise(Degradation):
 
     def __init__(self, sigma: float = 0.1, photons: float = 0.0, drop: float = 0.0, seed: int = 0) -> None:
         super().__init__()
-        if sigma < 0 or photons < 0:
-            raise InputError(f"Noise: sigma is {sigma} and photons {photons}; give 0 or more")
+        if not 0 <= sigma <= 1e6 or not (photons == 0 or 1e-6 <= photons <= 1e12):
+            advice = "give 0 or more, up to 1e6, and 0 or 1e-6 to 1e12"
+            raise InputError(f"Noise: sigma is {sigma} and photons {photons}; {advice}")
         if not 0 <= drop < 1:
             raise InputError(f"Noise: drop is {drop}; give a share from 0 to below 1")
         self.sigma, self.photons, self.drop, self.seed = sigma, photons, drop, seed

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lit_nst.embedded import locate
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 from lit_nst.files import write_atomically
 
 SIZE = 32
@@ -60,7 +60,7 @@ class AttributeClassifier(nn.Module):
             if state is not None:
                 self.load_state_dict(state, assign=True)
         except (RuntimeError, KeyError) as error:
-            raise InputError(f"attribute classifier: {weights}: {' '.join(str(error).split())}; {CHOICES}") from None
+            raise InputError(f"attribute classifier: {weights}: {quote(error, 200)}; {CHOICES}") from None
         if state is not None:
             self.eval().requires_grad_(False)
 
@@ -179,8 +179,8 @@ def _read(path: Path) -> tuple[Questions, dict[str, Tensor]]:
         with safe_open(str(path), framework="pt") as file:
             questions = json.loads((file.metadata() or {}).get("questions", "null"))
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        reason = quote(str(error).partition("\n")[0], 200)
         raise InputError(f"attribute classifier: {path} cannot be read ({reason}); {CHOICES}") from error
     rows = list(questions.values()) if isinstance(questions, dict) else []
     if not rows or not all(isinstance(row, list) and row and all(isinstance(a, str) for a in row) for row in rows):

@@ -1,24 +1,22 @@
 """Where a network's weights come from: trained ones, by name or by file."""
 
-import pickle
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lit_nst.embedded import locate
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 from lit_nst.features.modules import Pooling
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 CHOICES = '"random", "imagenet" or the path of a .pth, .pt or .safetensors file'
 ENCODER = "embedded:encoder.safetensors"
-BROKEN = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError)
 
 
 def source(weights: str, network: str) -> str:
@@ -61,10 +59,13 @@ def native_pooling(weights: str, found: str, poolings: Collection[Pooling]) -> P
         try:
             with safe_open(found, framework="pt") as file:
                 pool = (file.metadata() or {}).get("pool", pool)
-        except BROKEN as error:
+        # Damaged bytes fail anywhere, as anything.
+        except Exception as error:
             raise _unreadable(found, error) from error
     if pool not in poolings:
-        raise InputError(f'features.weights: {found} says its pooling is "{pool}"; write {" or ".join(poolings)} there')
+        raise InputError(
+            f'features.weights: {found} says its pooling is "{quote(pool)}"; write {" or ".join(poolings)} there'
+        )
     return cast(Pooling, pool)
 
 
@@ -84,7 +85,7 @@ def state_dict(found: str, enum: str) -> dict[str, Tensor]:
         if found.endswith(".safetensors"):
             return load_file(found)
         state = torch.load(found, map_location="cpu", weights_only=True)
-    except BROKEN as error:
+    except Exception as error:
         raise _unreadable(found, error) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"features.weights: {found} is not a state dict; save one with torch.save(net.state_dict())")
@@ -161,12 +162,12 @@ def _download(enum: str) -> dict[str, Tensor]:
 
 
 def _unreadable(found: str, error: Exception) -> InputError:
-    reason = str(error).partition("\n")[0]
+    reason = quote(str(error).partition("\n")[0], 200) or type(error).__name__
     return InputError(f"features.weights: {found} cannot be read ({reason}); give {CHOICES}")
 
 
 def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    return ", ".join(map(quote, keys[:3])) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def _size(tensor: Tensor) -> str:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from lit_nst.errors import InputError
 
 Weight = float | list[float]
+# In float32 a larger factor makes losses and gradients infinite.
+HEAVIEST = 1e30
 
 
 class Loss(nn.Module):
@@ -27,7 +29,7 @@ class Loss(nn.Module):
         row_weight: λ of each row, set by the task; None: the first ``weight``.
 
     Raises:
-        InputError: No layer, or another number of weights than of layers.
+        InputError: No layer, another number of weights than of layers, or a weight below 0 or above 10³⁰.
     """
 
     row_weight: Tensor | float | None = None
@@ -44,6 +46,8 @@ class Loss(nn.Module):
         if len(layer_weights) != len(self.layers):
             given, needed = len(layer_weights), len(self.layers)
             raise InputError(f"{type(self).__name__}: {given} layer_weights for {needed} layers; give one each")
+        if not all(abs(factor) <= HEAVIEST for factor in layer_weights):
+            raise InputError(f"{type(self).__name__}: layer_weights are {layer_weights}; give finite numbers")
         self.weight, self.layer_weights = weight, list(layer_weights)
         _weights(self)
 
@@ -168,9 +172,9 @@ class Regulariser(nn.Module):
 
 def _weights(term: Loss | Regulariser) -> list[float]:
     weights = [float(weight) for weight in (term.weight if isinstance(term.weight, list) else [term.weight])]
-    if not weights or not all(0 <= weight < math.inf for weight in weights):
+    if not weights or not all(0 <= weight <= HEAVIEST for weight in weights):
         raise InputError(
-            f"{type(term).__name__}: weight is {term.weight}; give a finite number of at least 0, or several"
+            f"{type(term).__name__}: weight is {term.weight}; give a number from 0 to {HEAVIEST:g}, or several"
         )
     return weights
 

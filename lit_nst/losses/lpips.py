@@ -1,6 +1,5 @@
 """LPIPS: distance of deep features, its channels weighed by what people see."""
 
-import pickle
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 from lit_nst.functional.reduce import row_mean
 from lit_nst.losses.base import Loss, Weight
 
@@ -20,7 +19,6 @@ LAYERS: dict[Net, tuple[str, ...]] = {
     "squeeze": ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9"),
 }
 FEATURES: dict[Net, str] = {"vgg": "VGG16", "alex": "AlexNet", "squeeze": "SqueezeNet"}
-BROKEN = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError)
 
 
 class LPIPSLoss(Loss):
@@ -107,8 +105,9 @@ def _read(path: Path, layers: int) -> list[Tensor]:
         raise InputError(f"LPIPSLoss.heads: there is no file {path}; leave the option out for those of lpips 0.1.4")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except BROKEN as error:
-        reason = str(error).partition("\n")[0]
+    # Damaged bytes fail anywhere, as anything.
+    except Exception as error:
+        reason = quote(str(error).partition("\n")[0], 200) or type(error).__name__
         raise InputError(f"LPIPSLoss.heads: {path} cannot be read ({reason}); give a .pth of lpips's heads") from error
     keys = [f"lin{index}.model.1.weight" for index in range(layers)]
     if not isinstance(state, dict) or set(state) != set(keys):

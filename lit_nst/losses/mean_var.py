@@ -37,8 +37,8 @@ class MeanVarLoss(Loss):
         eps: float = 1e-6,
     ) -> None:
         super().__init__(layers, weight, layer_weights)
-        if not eps > 0:
-            raise InputError(f"MeanVarLoss: eps is {eps:g}; give more than 0")
+        if not 1e-30 <= eps <= 1e30:
+            raise InputError(f"MeanVarLoss: eps is {eps:g}; give a number from 1e-30 to 1e30")
         self.eps = eps
 
     def statistics(self, feature: Tensor) -> Tensor:

@@ -37,10 +37,10 @@ class NearestNeighbourLoss(Loss):
         weight: λ, factor of the whole term.
         layer_weights: λₗ, one per layer; None: 1/number of layers each.
         patch: Side of the patches, in positions of the layer; a smaller map is extended by its last rows
-            and columns.
+            and columns. At most 64.
 
     Raises:
-        InputError: No layer, another number of weights than of layers, or a patch below 1.
+        InputError: No layer, another number of weights than of layers, or a patch outside 1 to 64.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class NearestNeighbourLoss(Loss):
         patch: int = 1,
     ) -> None:
         super().__init__(layers, weight, layer_weights)
-        if patch < 1:
-            raise InputError(f"NearestNeighbourLoss: patch is {patch}; give 1 or more")
+        if not 1 <= patch <= 64:
+            raise InputError(f"NearestNeighbourLoss: patch is {patch}; give 1 to 64")
         self.patch = patch
 
     def statistics(self, feature: Tensor) -> Tensor:

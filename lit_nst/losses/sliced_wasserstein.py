@@ -28,11 +28,11 @@ class SlicedWassersteinLoss(QuantileLoss):
         layers: Names of the layers that are compared.
         weight: λ, factor of the whole term.
         layer_weights: λₗ, one per layer; None: 1/number of layers each.
-        directions: Number of directions, at least 1.
+        directions: Number of directions, 1 to 10,000.
         seed: Of the directions.
 
     Raises:
-        InputError: No layer, another number of weights than of layers, or no direction.
+        InputError: No layer, another number of weights than of layers, no direction or too many.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class SlicedWassersteinLoss(QuantileLoss):
         seed: int = 0,
     ) -> None:
         super().__init__(layers, weight, layer_weights)
-        if directions < 1:
-            raise InputError(f"SlicedWassersteinLoss: directions is {directions}; give 1 or more")
+        if not 1 <= directions <= 10_000:
+            raise InputError(f"SlicedWassersteinLoss: directions is {directions}; give 1 to 10000")
         self.directions, self.seed = directions, seed
 
     def statistics(self, feature: Tensor) -> Tensor:

@@ -16,16 +16,16 @@ class TotalVariation(Regulariser):
 
     Args:
         weight: λ, factor of the term.
-        power: p, at least 1: 1 keeps edges, 2 smooths them.
+        power: p, from 1 to 100: 1 keeps edges, 2 smooths them.
 
     Raises:
-        InputError: A power below 1.
+        InputError: A power outside 1 to 100.
     """
 
     def __init__(self, weight: Weight = 1e-4, power: float = 1.0) -> None:
         super().__init__(weight)
-        if power < 1:
-            raise InputError(f"TotalVariation: power is {power:g}; give 1 or more")
+        if not 1 <= power <= 100:
+            raise InputError(f"TotalVariation: power is {power:g}; give 1 to 100")
         self.power = power
 
     def penalty(self, image: Tensor, latent: Tensor) -> Tensor:

@@ -40,8 +40,8 @@ class WassersteinLoss(Loss):
         eps: float = 1e-4,
     ) -> None:
         super().__init__(layers, weight, layer_weights)
-        if not eps > 0:
-            raise InputError(f"WassersteinLoss: eps is {eps:g}; give more than 0")
+        if not 1e-30 <= eps <= 1e30:
+            raise InputError(f"WassersteinLoss: eps is {eps:g}; give a number from 1e-30 to 1e30")
         self.eps = eps
 
     def statistics(self, feature: Tensor) -> Tensor:

@@ -73,7 +73,8 @@ def plan(passes: int, calls: Callable[[int], int], travel: Travel) -> tuple[int,
     >>> steps, [(p.index, p.repeat, p.again) for p in passes]
     (3, [(0, 0, True), (0, 1, False), (1, 0, True), (1, 1, False), (2, 0, False)])
     """
-    for repeats in range(travel.repeats, 0, -1):
+    # A level that is passed more often than there are passes fits no plan.
+    for repeats in range(min(travel.repeats, passes), 0, -1):
         for steps in range(passes, 0, -1):
             counts = _counts(calls(steps), replace(travel, repeats=repeats))
             if _spend(passes - sum(counts), counts):

@@ -1,13 +1,12 @@
 """The settings of a search."""
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 from lit_nst.errors import InputError
 
-MOST = 100_000
+MOST, LARGEST = 100_000, 1e6
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class Search:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.restarts < 1:
-            raise InputError(f"search.restarts is {self.restarts}; give at least 1")
+        if not 1 <= self.restarts <= MOST:
+            raise InputError(f"search.restarts is {self.restarts}; give 1 to {MOST}")
         if self.keep not in ("all", "best"):
             raise InputError(f'search.keep is "{self.keep}"; give all or best')
         if self.candidates and not self.restarts <= self.candidates <= MOST:
@@ -65,11 +64,11 @@ class Search:
                 raise InputError(f"search.{name} is {getattr(self, name):g}; give a share from 0 to 1")
         for name in ("phases", "phase_steps"):
             values = getattr(self, name)
-            if values is not None and not (values and all(0 < value < math.inf for value in values)):
-                raise InputError(f"search.{name} is {values}; give positive numbers, one for each space")
+            if values is not None and not (values and all(1 / LARGEST <= value <= LARGEST for value in values)):
+                raise InputError(f"search.{name} is {values}; give positive numbers up to 1e6, one for each space")
         for name in ("spread", "jitter"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"search.{name} is {getattr(self, name):g}; give 0 or more")
+            if not 0 <= getattr(self, name) <= LARGEST:
+                raise InputError(f"search.{name} is {getattr(self, name):g}; give 0 to 1e6")
         if self.restarts > 1 and self.start != "style" and not (self.candidates or self.spread or self.jitter):
             advice = "give search.spread, search.jitter or search.candidates"
             warnings.warn(f"search.restarts is {self.restarts}, but all start alike; {advice}", stacklevel=2)

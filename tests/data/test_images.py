@@ -140,7 +140,7 @@ class TestSize:
 
     @pytest.mark.parametrize("size", [0, -3, (16, 0)])
     def test_below_a_pixel(self, size):
-        with fails(r"^--data\.size is .*; give sides of at least 1 pixel$"):
+        with fails(r"^--data\.size is .*; give sides of 1 to 50000 pixels$"):
             Images(size=size)
 
 

@@ -54,5 +54,5 @@ def test_variances_that_round_below_zero():
 
 
 def test_bad_eps():
-    with pytest.raises(InputError, match=r"^MeanVarLoss: eps is 0; give more than 0$"):
+    with pytest.raises(InputError, match=r"^MeanVarLoss: eps is 0; give a number from 1e-30 to 1e30$"):
         MeanVarLoss(["x"], eps=0)

@@ -103,5 +103,5 @@ def test_a_blend_offers_all_positions():
 
 
 def test_a_patch_at_least():
-    with pytest.raises(InputError, match=r"^NearestNeighbourLoss: patch is 0; give 1 or more$"):
+    with pytest.raises(InputError, match=r"^NearestNeighbourLoss: patch is 0; give 1 to 64$"):
         NearestNeighbourLoss(["x"], patch=0)

@@ -60,7 +60,7 @@ def test_more_scales_than_the_picture_has():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"power": 3}, "PixelLoss: power is 3; give 1 or 2"), ({"scales": 0}, "PixelLoss: scales is 0; give 1 or more")],
+    [({"power": 3}, "PixelLoss: power is 3; give 1 or 2"), ({"scales": 0}, "PixelLoss: scales is 0; give 1 to 32")],
 )
 def test_bad_options(options, message):
     with pytest.raises(InputError) as caught:

@@ -32,5 +32,5 @@ def test_default_weight():
 
 
 def test_powers_below_one_are_refused():
-    with pytest.raises(InputError, match=r"^TotalVariation: power is 0.5; give 1 or more$"):
+    with pytest.raises(InputError, match=r"^TotalVariation: power is 0.5; give 1 to 100$"):
         TotalVariation(power=0.5)

@@ -63,7 +63,7 @@ def test_a_row_without_finite_features_leaves_the_others_alone():
 
 
 def test_bad_eps():
-    with pytest.raises(InputError, match=r"^WassersteinLoss: eps is -1; give more than 0$"):
+    with pytest.raises(InputError, match=r"^WassersteinLoss: eps is -1; give a number from 1e-30 to 1e30$"):
         WassersteinLoss(["x"], eps=-1)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 
 ACCEPTED = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 READ = "only Stable Diffusion 1.x and 2.x, text to image, is read"
@@ -32,7 +32,7 @@ def check_pipeline(index: Config, path: Path) -> None:
     """
     name = str(index.get("_class_name"))
     if name not in ACCEPTED:
-        kind = next((kind for mark, kind in OTHERS.items() if mark in name), f"a {name}")
+        kind = next((kind for mark, kind in OTHERS.items() if mark in name), f"a {quote(name)}")
         raise InputError(f"{path}: {kind}; {READ}")
 
 
@@ -43,7 +43,7 @@ def check_unet(unet: Config, vae: Config, text: Config, path: Path) -> None:
         InputError: Such a U-Net.
     """
     if unet.get("_class_name", "UNet2DConditionModel") != "UNet2DConditionModel":
-        raise InputError(f"{path}: a {unet['_class_name']}; {READ}")
+        raise InputError(f"{path}: a {quote(unet['_class_name'])}; {READ}")
     channels = unet.get("in_channels", 4)
     if channels == 9:
         raise InputError(f"{path}: the U-Net of an inpainting model, with 9 channels; {READ}")
@@ -53,13 +53,15 @@ def check_unet(unet: Config, vae: Config, text: Config, path: Path) -> None:
         if unet.get(key) is not None:
             raise InputError(f"{path}: the U-Net has {key}, so it wants more than a text; {READ}")
     if unet.get("out_channels", 4) != channels:
-        raise InputError(f"{path}: {channels} channels in and {unet.get('out_channels', 4)} out; {READ}")
+        raise InputError(f"{path}: {quote(channels)} channels in and {quote(unet.get('out_channels', 4))} out; {READ}")
     latent = vae.get("latent_channels", 4)
     if latent != channels:
-        raise InputError(f"{path}: {channels} channels, but the VAE has {latent}; give a VAE of this model")
+        given = f"{quote(channels)} channels, but the VAE has {quote(latent)}"
+        raise InputError(f"{path}: {given}; give a VAE of this model")
     width, wanted = text.get("hidden_size", 512), unet.get("cross_attention_dim", 1280)
     if width != wanted:
-        raise InputError(f"{path}: wants texts of width {wanted}, but the text encoder gives {width}; get it again")
+        given = f"wants texts of width {quote(wanted)}, but the text encoder gives {quote(width)}"
+        raise InputError(f"{path}: {given}; get it again")
 
 
 def check_vae(config: Config, path: Path) -> None:
@@ -69,7 +71,7 @@ def check_vae(config: Config, path: Path) -> None:
         InputError: Neither AutoencoderKL nor AutoencoderTiny.
     """
     if config.get("_class_name") not in VAES:
-        raise InputError(f"{path}: a {config.get('_class_name')}; give an {' or an '.join(VAES)}")
+        raise InputError(f"{path}: a {quote(config.get('_class_name'))}; give an {' or an '.join(VAES)}")
 
 
 def check_text(config: Config, path: Path) -> None:
@@ -79,15 +81,16 @@ def check_text(config: Config, path: Path) -> None:
         InputError: Another one.
     """
     names = config.get("architectures") or ["CLIPTextModel"]
-    if names[0] not in ("CLIPTextModel", "CLIPModel"):
-        raise InputError(f"{path}: a {names[0]} instead of a CLIPTextModel; {READ}")
+    name = names[0] if isinstance(names, list) else names
+    if name not in ("CLIPTextModel", "CLIPModel"):
+        raise InputError(f"{path}: a {quote(name)} instead of a CLIPTextModel; {READ}")
 
 
 def factor(vae: Config) -> int:
-    """Pixels per latent and side."""
+    """Pixels per latent and side; 1 where a configuration, which the library will refuse, lists no blocks."""
     tiny = vae.get("_class_name") == "AutoencoderTiny"
     blocks = vae.get("decoder_block_out_channels" if tiny else "block_out_channels", [64] * 4 if tiny else [64])
-    return int(2 ** (len(blocks) - 1))
+    return int(2 ** (len(blocks) - 1)) if isinstance(blocks, (list, tuple)) and blocks else 1
 
 
 def scheduler(config: Config, path: Path) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def scheduler(config: Config, path: Path) -> dict[str, Any]:
     flow = name.startswith("FlowMatch")
     prediction = config.get("prediction_type", "flow_prediction" if flow else "epsilon")
     if prediction not in PREDICTIONS:
-        raise InputError(f'{path}: prediction_type is "{prediction}"; it can be {", ".join(PREDICTIONS)}')
+        raise InputError(f'{path}: prediction_type is "{quote(prediction)}"; it can be {", ".join(PREDICTIONS)}')
     if flow:
         return {**config, "prediction_type": prediction}
     return {**config, "prediction_type": prediction, "clip_sample": False, "steps_offset": 1}

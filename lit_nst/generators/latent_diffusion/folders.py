@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from lit_nst.embedded import locate
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 
 EMBEDDED = "embedded:shapes"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -86,7 +86,7 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: missing; {CHOICES}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({brief(error)}); get the file again") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: not a configuration; get the file again")
@@ -140,4 +140,4 @@ def _check_header(path: Path) -> None:
 def brief(error: BaseException) -> str:
     """The first line of an error, or its kind."""
     lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+    return quote(lines[0], 200) if lines else type(error).__name__

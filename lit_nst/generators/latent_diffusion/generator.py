@@ -25,6 +25,7 @@ PRECISIONS = {
 
 # Of which a lone one is computed twice.
 SMALL = 256
+LONGEST = 50_000
 
 
 class LatentDiffusion(Generator):
@@ -171,8 +172,8 @@ class LatentDiffusion(Generator):
             if size is None:
                 raise InputError("generator.resolution: the model names none; give one, such as 512")
             return int(size) * self.factor
-        if given < 1 or given % self.factor:
-            raise InputError(f"generator.resolution is {given}; give a multiple of {self.factor}")
+        if not 1 <= given <= LONGEST or given % self.factor:
+            raise InputError(f"generator.resolution is {given}; give a multiple of {self.factor}, up to {LONGEST}")
         return given
 
 

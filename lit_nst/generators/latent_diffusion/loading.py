@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 from lit_nst.generators.latent_diffusion import checks
 from lit_nst.generators.latent_diffusion.folders import STEMS, brief, find, patterns, read_json, weight_file
 
@@ -145,10 +145,10 @@ def _tokenizer(folder: Path, text: checks.Config) -> Any:
             found = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
         raise InputError(f"{folder}: cannot be read ({brief(error)}); get it again") from None
-    known = int(text.get("vocab_size", 49408))
-    if not LEAST_VOCABULARY < len(found) <= known:
+    known = text.get("vocab_size", 49408)
+    if not isinstance(known, int) or not LEAST_VOCABULARY < len(found) <= known:
         raise InputError(
-            f"{folder}: a vocabulary of {len(found)} entries, but the text encoder has {known}; get both again"
+            f"{folder}: a vocabulary of {len(found)} entries, but the text encoder has {quote(known)}; get both again"
         )
     return found
 

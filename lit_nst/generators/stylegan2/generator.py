@@ -22,6 +22,8 @@ from lit_nst.generators.stylegan2.prior import Kind, Prior
 from lit_nst.generators.stylegan2.spaces import Spaces
 
 SMALL = 256
+# Samples that are drawn in minutes and fit into memory.
+MOST = 1_000_000
 
 
 class StyleGAN2(Generator):
@@ -50,7 +52,7 @@ class StyleGAN2(Generator):
 
     Raises:
         InputError: The file is missing, damaged or of another kind; an unknown space, noise or prior; noise that is
-            optimised in a space other than ``w`` and ``w+``; fewer than two samples.
+            optimised in a space other than ``w`` and ``w+``; fewer than two samples or too many.
     """
 
     def __init__(
@@ -232,10 +234,10 @@ class StyleGAN2(Generator):
 def _check(noise: str, noise_weight: float, samples: int, seed: int) -> None:
     if noise not in ("const", "none", "optimized"):
         raise InputError(f'generator.noise is "{noise}"; give const, none or optimized')
-    if not 0 <= noise_weight < math.inf:
-        raise InputError(f"generator.noise_weight is {noise_weight:g}; give 0 or more")
-    if samples < 2:
-        raise InputError(f"generator.samples is {samples}; give at least 2, better thousands")
+    if not 0 <= noise_weight <= 1e30:
+        raise InputError(f"generator.noise_weight is {noise_weight:g}; give 0 to 1e30")
+    if not 2 <= samples <= MOST:
+        raise InputError(f"generator.samples is {samples}; give 2 to {MOST}, better thousands")
     if not 0 <= seed < 2**32:
         raise InputError(f"generator.seed is {seed}; give a number from 0 to {2**32 - 1}")
 

@@ -1,6 +1,5 @@
 """The settings of a guided sampling."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -10,6 +9,8 @@ from lit_nst.samplers import Schedule, Travel
 Path = Literal["unet", "decoder", "adam", "latent", "both"]
 Place = Literal["model_output", "clean", "post_step"]
 Scale = Literal["none", "rms", "cfg", "spherical"]
+# Larger numbers make latents of float32 infinite.
+LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Cfg:
     percentile: float | None = None
 
     def __post_init__(self) -> None:
-        _within("cfg.scale", self.scale, 0, math.inf)
+        _within("cfg.scale", self.scale, 0, LARGEST)
         _within("cfg.rescale", self.rescale, 0, 1)
         _within("cfg.apg", self.apg, 0, 1)
-        _within("cfg.apg_limit", self.apg_limit, 1e-12, math.inf)
+        _within("cfg.apg_limit", self.apg_limit, 1e-12, LARGEST)
         _within("cfg.percentile", self.percentile, 50, 100)
 
 
@@ -114,9 +115,9 @@ class Guidance:
             raise InputError("guidance.path adam moves x0 by steps of its own; use inject clean and scale none")
         if self.scale == "spherical" and (self.inject == "clean" or self.path in ("latent", "both")):
             raise InputError("guidance.scale spherical turns a noise; use inject model_output or post_step, path unet")
-        _within("guidance.limit", self.limit, 1e-12, math.inf)
+        _within("guidance.limit", self.limit, 1e-12, LARGEST)
         for name in ("rate", "mu", "smoothing"):
-            _within(f"guidance.{name}", getattr(self, name), 0, math.inf)
+            _within(f"guidance.{name}", getattr(self, name), 0, LARGEST)
         for name in ("inner", "draws"):
             _within(f"guidance.{name}", getattr(self, name), 1, 1000)
         if self.path != "both" and (self.smoothing or self.draws > 1):
@@ -133,6 +134,6 @@ class Guidance:
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not (low <= value <= high and math.isfinite(value)):
-        bounds = f"a number of at least {low:g}" if high == math.inf else f"a number from {low:g} to {high:g}"
+    if value is not None and not low <= value <= high:
+        bounds = f"a number of at least {low:g}" if high == LARGEST else f"a number from {low:g} to {high:g}"
         raise InputError(f"{name} is {value}; give {bounds}")

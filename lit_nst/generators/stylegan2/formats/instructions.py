@@ -4,8 +4,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from lit_nst.errors import quote
 from lit_nst.generators.stylegan2.formats.machine import Machine, as_key
-from lit_nst.generators.stylegan2.formats.records import FormatError, Global, Record, quote
+from lit_nst.generators.stylegan2.formats.records import FormatError, Global, Record
 
 _Kind = TypeVar("_Kind")
 

@@ -4,9 +4,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from lit_nst.errors import quote
 from lit_nst.generators.stylegan2.formats import arrays
 from lit_nst.generators.stylegan2.formats.machine import Allowed, Call, Machine, as_key
-from lit_nst.generators.stylegan2.formats.records import FormatError, Record, parts, quote
+from lit_nst.generators.stylegan2.formats.records import FormatError, Record, parts
 
 
 def _new_ordered(m: Machine, arguments: tuple[Any, ...]) -> OrderedDict[str | int, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_nst.errors import quote
 from lit_nst.generators.stylegan2.formats.nvlabs_layers import (
     check_filters,
     check_layers,
@@ -14,7 +15,7 @@ from lit_nst.generators.stylegan2.formats.nvlabs_layers import (
     own,
     read_lr_multiplier,
 )
-from lit_nst.generators.stylegan2.formats.records import FormatError, Record, quote, reading
+from lit_nst.generators.stylegan2.formats.records import FormatError, Record, reading
 from lit_nst.generators.stylegan2.formats.state import check_state, infer, shapes
 from lit_nst.generators.stylegan2.formats.tensorflow import read_tensorflow
 from lit_nst.generators.stylegan2.formats.torch_file import read_pickle

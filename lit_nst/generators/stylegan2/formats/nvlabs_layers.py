@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_nst.generators.stylegan2.formats.records import FormatError, Record, quote
+from lit_nst.errors import quote
+from lit_nst.generators.stylegan2.formats.records import FormatError, Record
 from lit_nst.generators.stylegan2.layers import GAIN, fir_kernel
 
 

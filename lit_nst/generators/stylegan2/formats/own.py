@@ -9,9 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 from lit_nst.files import write_atomically
-from lit_nst.generators.stylegan2.formats.records import quote, reading
+from lit_nst.generators.stylegan2.formats.records import reading
 from lit_nst.generators.stylegan2.formats.state import check_state, infer, shapes, some
 from lit_nst.generators.stylegan2.network import Architecture
 

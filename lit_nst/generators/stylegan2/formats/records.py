@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_nst.errors import InputError
+from lit_nst.errors import InputError, quote
 
 
 class FormatError(ValueError):
@@ -55,15 +55,6 @@ def reading(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = f"{type(error).__name__}: {quote(error)}"
         raise InputError(f"{path}: damaged, or not a checkpoint ({reason}); download it again") from None
-
-
-def quote(text: object) -> str:
-    r"""Foreign text made fit for one line of a message.
-
-    >>> quote("a\nb\x1b[2J")
-    'a b\\x1b[2J'
-    """
-    return " ".join(str(text)[:80].split()).encode("unicode_escape").decode("ascii")
 
 
 def parts(value: object, *lengths: int) -> tuple[Any, ...]:

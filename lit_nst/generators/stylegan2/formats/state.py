@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lit_nst.errors import InputError
-from lit_nst.generators.stylegan2.formats.records import quote
+from lit_nst.errors import InputError, quote
 from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesis
 
 # Sizes are taken from files; one that claims more than 4096×4096, or a deeper mapping, is not believed.

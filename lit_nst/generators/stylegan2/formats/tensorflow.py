@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_nst.generators.stylegan2.formats.records import FormatError, Record, parts, quote
+from lit_nst.errors import quote
+from lit_nst.generators.stylegan2.formats.records import FormatError, Record, parts
 from lit_nst.generators.stylegan2.formats.state import infer, shapes
 from lit_nst.generators.stylegan2.layers import fir_kernel
 from lit_nst.generators.stylegan2.network import Architecture
