@@ -104,6 +104,7 @@ def child(*arguments: str) -> dict[str, Any]:
         settings: dict[str, Any] = {"cwd": folder, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
         text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **settings).stdout
     found: dict[str, Any] = json.loads(text.splitlines()[-1])
+    print(*arguments, found, flush=True)
     return found
 
 

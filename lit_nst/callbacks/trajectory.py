@@ -67,7 +67,7 @@ class Trajectory(Callback):
             ):
                 if images is not None:
                     self._log(trainer, tag, images)
-            for number, picture in enumerate(task.pictures.get("style", [])[: self.rows]):
+            for number, picture in list(task.pictures.get("style", {}).items())[: self.rows]:
                 self._log(trainer, f"style/{number}", picture[None])
             if len(task.degradation):
                 self._log(trainer, "measurement", task.target[self._places])

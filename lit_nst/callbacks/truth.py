@@ -46,7 +46,8 @@ def styles_of(task: Any, rows: Sequence[int]) -> list[list[tuple[float, Tensor]]
     if task.blend is None:
         return [[(1.0, pictures[task.grid[row].images["style"]])] for row in rows]
     total = sum(task.blend)
-    shares = [(weight / total, picture) for weight, picture in zip(task.blend, pictures, strict=True) if weight > 0]
+    weighted = zip(task.blend, pictures.values(), strict=True)
+    shares = [(weight / total, picture) for weight, picture in weighted if weight > 0]
     return [shares for _ in rows]
 
 

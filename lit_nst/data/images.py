@@ -1,7 +1,7 @@
 """The pictures of a run, by role."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_mask
-from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
+from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask, size_inside
 from lit_nst.errors import InputError
 
 # Pixels of a side: more is no picture that could be made.
@@ -80,6 +80,7 @@ class Images(LightningDataModule):
         if not 0 < style_scale <= LONGEST:
             raise InputError(f"--data.style_scale is {style_scale:g}; give a positive factor")
         self._files: dict[str, list[Path]] = {}
+        self._style_sizes: set[tuple[int, int]] | None = None
 
     def setup(self, stage: str = "fit") -> None:
         """Looks up the files of every role.
@@ -198,14 +199,31 @@ class Images(LightningDataModule):
                 raise
             return None
 
-    def load_styles(self, size: tuple[int, int]) -> list[Tensor]:
-        """Every style picture, with its own aspect, for generated pictures of a size.
+    def load_styles(self, size: tuple[int, int], indices: Iterable[int] | None = None) -> dict[int, Tensor]:
+        """Style pictures by their numbers, with their own aspects, for generated pictures of a size.
+
+        Args:
+            size: Of those.
+            indices: Numbers of the pictures; None: all.
 
         Raises:
             InputError: As ``load``.
         """
         longest = max(1, round(max(size) * self.style_scale))
-        return [fit_inside(self.load("style", [index])[0], longest) for index in range(self.count("style"))]
+        chosen = range(self.count("style")) if indices is None else sorted(set(indices))
+        return {index: fit_inside(self.load("style", [index])[0], longest) for index in chosen}
+
+    def style_sizes(self, size: tuple[int, int]) -> set[tuple[int, int]]:
+        """The sizes that all of them have then, by their headers; those that cannot be read are left out.
+
+        Raises:
+            InputError: One that cannot be read, and is not to be left out.
+        """
+        if self._style_sizes is None:
+            found = (self._size_of(path) for path in self.files("style"))
+            self._style_sizes = {own for own in found if own is not None}
+        longest = max(1, round(max(size) * self.style_scale))
+        return {size_inside(own, longest) for own in self._style_sizes}
 
     def mask_for(self, indices: Sequence[int], size: tuple[int, int] | None = None) -> Tensor | None:
         """The holes of some targets, fitted as the targets are.

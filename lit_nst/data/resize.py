@@ -61,10 +61,15 @@ def fit_inside(image: Tensor, longest: int) -> Tensor:
     torch.Size([3, 20, 30])
     """
     height, width = image.shape[-2:]
+    inside = size_inside((height, width), longest)
+    return image if inside == (height, width) else fit_image(image, inside, "stretch")
+
+
+def size_inside(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Height and width of ``fit_inside``'s result for a picture of a size."""
+    height, width = size
     scale = longest / max(height, width)
-    if scale >= 1:
-        return image
-    return fit_image(image, (max(1, round(height * scale)), max(1, round(width * scale))), "stretch")
+    return size if scale >= 1 else (max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def _fit(image: Tensor, size: tuple[int, int], how: Fit, filter_: Image.Resampling) -> Tensor:

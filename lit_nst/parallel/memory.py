@@ -23,7 +23,7 @@ UNKNOWN = 2 * 2**30
 EXHAUSTED = "DefaultCPUAllocator|(allocate|enough|out of) memory|ALLOC_FAILED|bad_alloc"
 
 
-class Peak(TorchDispatchMode):
+class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensor storages that are made inside it, forward and backward.
 
     A storage counts from the operation that makes it to the end of its last reference, so what is kept for the
@@ -45,7 +45,7 @@ class Peak(TorchDispatchMode):
     """
 
     def __init__(self, device: torch.device | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device, self.live, self.peak = device, 0, 0
         self._sizes: dict[int, int] = {}
 
@@ -132,7 +132,7 @@ def fitted(two: int, four: int, group: int = 2) -> MemoryModel:
         group: How many rows are computed at a time at least. Odd numbers of rows are made even, which is 2. Where
             networks get more inputs at a time, fewer rows cost as much as a group, and say nothing of the next ones.
     """
-    per_row = max(four - two, 0) / group
+    per_row = (four - two) / group
     fixed = max(two - per_row * group, 0)
     return MemoryModel(OVERHEAD + math.ceil(SLACK * fixed), max(math.ceil(SLACK * per_row), 1), group)
 
@@ -148,7 +148,7 @@ def available(device: torch.device) -> int:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
-    return max(min(_free(), _address_space()), 0)
+    return max(int(min(_free(), _address_space())), 0)
 
 
 def _free(root: Path = Path("/")) -> int:

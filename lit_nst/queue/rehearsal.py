@@ -11,9 +11,6 @@ from lit_nst.errors import InputError
 from lit_nst.parallel import memory
 from lit_nst.tasks import Objective
 
-FEW, MORE = 2, 4
-
-
 class Rehearsal(Callback):
     """Takes the dearest step of a task once, before a fit's first step."""
 
@@ -24,27 +21,29 @@ class Rehearsal(Callback):
 
 
 def rehearse(
-    task: Objective, data: Images, trainer: Callable[[Callback], Trainer], counts: Sequence[int] = (FEW, MORE)
+    task: Objective, data: Images, trainer: Callable[[Callback], Trainer], most: int
 ) -> memory.MemoryModel | None:
-    """Measures a fit of two rows and one of four, a step each, and draws a line through them.
+    """Measures two steps of a few rows, and of twice as many, and draws a line through both.
 
     It also finds bad input before a run has a folder.
 
     Args:
         task: Its grid is laid out.
         data: The pictures.
-        trainer: Makes a trainer that takes a step and leaves no file.
-        counts: Numbers of rows.
+        trainer: Makes a trainer that takes two steps and leaves no file.
+        most: How many rows will be computed at a time at most.
 
     Returns:
-        The line; through two rows and no byte where there is one count, or the memory has no place for the second. None
-        where it has no place for the first.
+        The line. Where there are too few rows for a second measurement, or no memory for it, one through no byte and
+        no row. None where there is no memory for the first.
 
     Raises:
         InputError: Bad input, as a fit finds it.
     """
+    group = max(2, getattr(task.generator, "group", 0))
+    rows = _readable(task, data, 2 * group)
+    counts = (group, 2 * group) if min(most, len(rows)) >= 2 * group else (group,)
     peaks: list[int] = []
-    rows = _readable(task, data, max(counts))
     for count in counts:
         task.choose(rows[:count])
         try:
@@ -56,9 +55,9 @@ def rehearse(
                 raise
             break
         peaks.append(peak.peak)
-    if len(peaks) == 2 and len(rows) == MORE:
-        return memory.fitted(*peaks)
-    return memory.MemoryModel(0, peaks[0] // min(FEW, len(rows))) if peaks else None
+    if not peaks:
+        return None
+    return memory.fitted(peaks[0], peaks[-1] if len(peaks) > 1 else 2 * peaks[0], group)
 
 
 def _readable(task: Objective, data: Images, count: int) -> list[int]:

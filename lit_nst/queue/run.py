@@ -29,13 +29,13 @@ from lit_nst.queue.checkpoint import BATCHES, FOLDER, Checkpoint, holds_run, run
 from lit_nst.queue.folder import DONE, RunFolder
 from lit_nst.queue.parts import divide, join
 from lit_nst.queue.record import NAME, Record, remove_empty
-from lit_nst.queue.rehearsal import FEW, MORE, rehearse
+from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search, csvs
 from lit_nst.queue.units import Unit, cut, plan
 from lit_nst.tasks import Objective
 from lit_nst.tasks.shard import check_strategy, check_trainer
 
-GIB, LEFT_OUT = 2**30, 3
+GIB, LEFT_OUT, FEW, CLAIM = 2**30, 3, 4, ".claim"
 
 
 class Queue:
@@ -166,10 +166,9 @@ class Run:
     def _most(self, total: int) -> int:
         """Most rows at a time that the batch and the memory allow."""
         most = min(self.queue.batch or total, _share(total, self.ranks.size))
-        if most >= total and total < MORE and self.queue.memory is None:
+        if most >= total and total < FEW and self.queue.memory is None:
             return most
-        counts = (FEW, MORE) if most >= MORE or self.queue.memory is not None else (FEW,)
-        model = rehearse(self.task, self.data, self._rehearsal_trainer, counts)
+        model = rehearse(self.task, self.data, self._rehearsal_trainer, most)
         if model is None:
             return 1
         budget = self.queue.budget(self.ranks.device, self.ranks.size)
@@ -222,7 +221,7 @@ class Run:
     def _rehearsal_trainer(self, rehearsal: Callback) -> Trainer:
         left_out = Results | History | Trajectory | Checkpoint | ProgressBar
         own = [copy.copy(c) for c in self.trainer.callbacks if not isinstance(c, left_out)]  # type: ignore[attr-defined]
-        return self._trainer([*own, rehearsal], None, False, False, limit_train_batches=1, max_epochs=1)
+        return self._trainer([*own, rehearsal], None, False, False, limit_train_batches=2, max_epochs=1)
 
     def _trainer(
         self, callbacks: list[Callback], folder: Path | None, logger: Logger | bool, bar: bool, **more: Any
@@ -266,7 +265,8 @@ def _share(rows: int, processes: int) -> int:
 
 def _tidy(folder: RunFolder) -> None:
     """Takes away what the run now holds; the units' TensorBoard files go to ``tensorboard/``."""
-    (folder.path / DONE).unlink(missing_ok=True)
+    for name in (DONE, CLAIM):
+        (folder.path / name).unlink(missing_ok=True)
     for unit in folder.known():
         home = folder.folder(unit)
         if home == folder.path:

@@ -68,7 +68,8 @@ class Objective(LightningModule):
         self.view = View([layer for loss in named for layer in loss.layers], features, cap, floor)
         self.features = freeze(features) if features is not None and self.view.layers else None
         self.references: dict[str, dict[str, Tensor]] = {}
-        self.pictures: dict[str, list[Tensor]] = {}
+        self.pictures: dict[str, dict[int, Tensor]] = {}
+        self.mixed = False
         self.chosen: list[int] | None = None
         self.lone = False
 
@@ -125,7 +126,9 @@ class Objective(LightningModule):
         measured = self._attach(data, self.size)
         for role in self.roles:
             if role == "style":
-                self.pictures[role] = data.load_styles(self.size)
+                own = None if self.blend is not None else (self.grid[row].images[role] for row in self.shard.all)
+                self.pictures[role] = data.load_styles(self.size, own)
+                self.mixed = len(data.style_sizes(self.size)) > 1
             else:
                 size = measured if self.measured(role) else self.size
                 self.register_buffer(role, data.load(role, self.images(role), size), persistent=False)

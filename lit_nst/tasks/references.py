@@ -48,13 +48,12 @@ def reference_statistics(task: "Objective") -> dict[str, dict[str, Tensor]]:
 
 def _styles(task: "Objective", terms: dict[str, Loss]) -> dict[str, dict[str, Tensor]]:
     measured: dict[str, list[dict[str, Tensor]]] = {name: [] for name in terms}
-    for picture in task.pictures["style"]:
+    for picture in task.pictures["style"].values():
         maps = _maps(task, "style", picture[None].to(task.device))
         for name, loss in terms.items():
             measured[name].append(loss.measure(maps))
-    several = len({picture.shape for picture in task.pictures["style"]}) > 1
-    # Only the size of the result's maps counts.
-    maps = task.maps(torch.full((1, 3, *task.size), 0.5, device=task.device)) if several else maps
+    # Only the size of the result's maps counts; that of all styles says whether it does, not of those at hand.
+    maps = task.maps(torch.full((1, 3, *task.size), 0.5, device=task.device)) if task.mixed else maps
     found: dict[str, dict[str, Tensor]] = {}
     for name, loss in terms.items():
         own = loss.measure(maps)
@@ -66,7 +65,8 @@ def _styles(task: "Objective", terms: dict[str, Loss]) -> dict[str, dict[str, Te
 def _rows(task: "Objective", loss: Loss, parts: list[Tensor], like: Tensor) -> Tensor:
     rows = task.images("style")
     if task.blend is None:
-        return loss.align(parts, like)[rows]
+        places = {number: place for place, number in enumerate(task.pictures["style"])}
+        return loss.align(parts, like)[[places[row] for row in rows]]
     blended = loss.blend(parts, task.blend)
     return blended.expand(len(rows), *blended.shape[1:])
 

@@ -147,7 +147,10 @@ class TestSize:
 class TestStyles:
     def test_each_keeps_its_aspect_and_is_only_shrunk(self, tmp_path):
         paths = [picture(tmp_path / f"{i}.png", *size) for i, size in enumerate([(40, 20), (16, 12), (8, 6), (16, 64)])]
-        styles = Images(style=paths).load_styles((10, 16))
+        images = Images(style=paths)
+        styles = list(images.load_styles((10, 16)).values())
+        assert images.style_sizes((10, 16)) == {tuple(style.shape[1:]) for style in styles}
+        assert list(images.load_styles((10, 16), [1, 1])) == [1]
         assert [tuple(style.shape) for style in styles] == [(3, 16, 8), (3, 16, 12), (3, 8, 6), (3, 4, 16)]
         assert torch.equal(styles[0], fit_inside(read_image(paths[0])[0], 16))
         assert torch.equal(styles[1], read_image(paths[1])[0])

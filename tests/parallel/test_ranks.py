@@ -179,10 +179,11 @@ def test_the_others_do_not_wait_without_end(monkeypatch, capfd):
 
 
 def watch(folder: Path) -> None:
-    """What a process does that another one has started."""
+    """What a process does that another one has started; killed if it hangs."""
+    signal.alarm(30)
     ranks = Ranks(trainer(2).strategy)
     (folder / "before").write_text(str(ranks.orphaned()))
-    until(ranks.orphaned, 30)
+    until(ranks.orphaned)
     with pytest.raises(SystemExit) as status:
         ranks.agree(refuse)
     (folder / "part").write_text(str(status.value.code))

@@ -51,9 +51,10 @@ def end(process, status=0):
     return out, err
 
 
-def wait_for(condition, seconds=120):
+def wait_for(process, condition, seconds=120):
     until = time.monotonic() + seconds
     while not condition():
+        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until, "it did not come"
         time.sleep(0.05)
 
@@ -116,7 +117,7 @@ def files(folder):
 @pytest.mark.slow
 def test_sweep_goes_on_without_a_process_that_is_killed(here):
     process = start(here, *SLOW)
-    wait_for(begun(here, "layers-relu1_2"))
+    wait_for(process, begun(here, "layers-relu1_2"))
     os.kill(child_of(process), signal.SIGKILL)
     out, err = end(process)
     assert err == ""
@@ -129,11 +130,14 @@ def test_sweep_goes_on_without_a_process_that_is_killed(here):
 @pytest.mark.slow
 def test_killed_command_ends_the_other_process_and_goes_on(here):
     process = start(here, *SLOW)
-    wait_for(begun(here, "layers-relu1_2"))
+    wait_for(process, begun(here, "layers-relu1_2"))
     child = child_of(process)
     process.kill()
     process.communicate()
-    wait_for(lambda: not Path(f"/proc/{child}").exists())
+    until = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists():
+        assert time.monotonic() < until, "it goes on"
+        time.sleep(0.05)
     done = len(list(home(here).glob("cells/*/metrics.json")))
     assert done < 4
     out, _ = end(start(here, *SLOW, devices="1"))
@@ -146,7 +150,7 @@ def test_killed_command_ends_the_other_process_and_goes_on(here):
 @pytest.mark.parametrize(("number", "status", "group"), [(signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)])
 def test_signal_ends_both_processes_with_the_hint(here, number, status, group):
     process = start(here, *SLOW, start_new_session=True)
-    wait_for(lambda: all(begun(here, cell)() for cell in ("layers-conv1_1", "layers-relu1_2")))
+    wait_for(process, lambda: all(begun(here, cell)() for cell in ("layers-conv1_1", "layers-relu1_2")))
     child = child_of(process)
     (os.killpg if group else os.kill)(process.pid, number)
     _, err = end(process, status)

@@ -38,8 +38,8 @@ def run(images, folder, task, steps=4):
 def test_every_style_is_measured_at_its_own_size(images, tmp_path):
     images.style_scale = 2.0
     task = run(images, tmp_path, style_transfer(), 1)
-    assert [tuple(picture.shape) for picture in task.pictures["style"]] == [(3, *size) for size in SIZES]
-    for row, picture in enumerate(task.pictures["style"]):
+    assert [tuple(picture.shape) for picture in task.pictures["style"].values()] == [(3, *size) for size in SIZES]
+    for row, picture in task.pictures["style"].items():
         alone = task.compared["style"].measure(task.features(picture[None]))
         for layer in LAYERS:
             assert torch.equal(task.references["style"][layer][row : row + 1], alone[layer])
@@ -108,7 +108,7 @@ def test_blend_lies_between(images, tmp_path):
     images.style_scale = 2.0
     task = run(images, tmp_path, style_transfer(blend=[1.0, 2.0, 1.0]), 1)
     for layer in LAYERS:
-        parts = [task.compared["style"].measure(task.features(p[None]))[layer] for p in task.pictures["style"]]
+        parts = [task.compared["style"].measure(task.features(p[None]))[layer] for p in task.pictures["style"].values()]
         expected = 0.25 * parts[0] + 0.5 * parts[1] + 0.25 * parts[2]
         torch.testing.assert_close(task.references["style"][layer], expected)
 
