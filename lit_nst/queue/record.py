@@ -4,13 +4,18 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 
 NAME = "config.yaml"
+# What says which problem a run is, but for what changes no result.
+PROBLEM, FREE = ("seed_everything", "model", "data"), {"data.unreadable"}
 
 
 class Record(Callback):
@@ -43,6 +48,35 @@ class Record(Callback):
         if self.made:
             (self.folder / ".claim").unlink(missing_ok=True)
         remove_empty(self.made)
+
+
+def check_same(file: Path, text: str) -> None:
+    """Refuses to go on with a run as another problem.
+
+    Args:
+        file: The run's ``config.yaml``; what an older version did not write there is not compared.
+        text: That of the command.
+
+    Raises:
+        InputError: Another task, picture, setting or seed.
+    """
+    saved, own = (yaml.safe_load(source) for source in (file.read_text(encoding="utf-8"), text))
+    if not isinstance(saved, dict):
+        raise InputError(f"{file} is not the config of a run; put the run's own there")
+    found = [key for part in PROBLEM if part in saved for key in _differing(saved[part], own.get(part), part)]
+    if found := [key for key in found if key not in FREE]:
+        named = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        raise InputError(
+            f"--ckpt_path: this run and {file} differ in {named}; "
+            "give that config, or begin a new run from the checkpoint with --trainer.logger.init_args.version NAME"
+        )
+
+
+def _differing(a: Any, b: Any, key: str) -> list[str]:
+    """Keys of the first that the second has otherwise."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [found for name in a for found in _differing(a[name], b.get(name), f"{key}.{name}")]
+    return [] if a == b else [key]
 
 
 def remove_empty(folders: Sequence[Path]) -> None:

@@ -2,14 +2,16 @@
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.parallel import memory
 from lit_nst.tasks import Objective
+
 
 class Rehearsal(Callback):
     """Takes the dearest step of a task once, before a fit's first step."""
@@ -21,7 +23,7 @@ class Rehearsal(Callback):
 
 
 def rehearse(
-    task: Objective, data: Images, trainer: Callable[[Callback], Trainer], most: int
+    task: Objective, data: Images, trainer: Callable[[Callback], Trainer], most: int, device: torch.device
 ) -> memory.MemoryModel | None:
     """Measures two steps of a few rows, and of twice as many, and draws a line through both.
 
@@ -32,6 +34,7 @@ def rehearse(
         data: The pictures.
         trainer: Makes a trainer that takes two steps and leaves no file.
         most: How many rows will be computed at a time at most.
+        device: Whose memory counts.
 
     Returns:
         The line. Where there are too few rows for a second measurement, or no memory for it, one through no byte and
@@ -47,7 +50,7 @@ def rehearse(
     for count in counts:
         task.choose(rows[:count])
         try:
-            with memory.Peak() as peak, warnings.catch_warnings():
+            with memory.Peak(device) as peak, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 trainer(Rehearsal()).fit(task, datamodule=data)
         except Exception as error:

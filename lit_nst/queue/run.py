@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from lit_nst.callbacks import History, Results, Trajectory, compose, merge_history
+from lit_nst.callbacks import Average, Degrade, History, Results, Trajectory, compose, merge_history, read_part
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
@@ -28,7 +28,7 @@ from lit_nst.parallel import Claim, Ranks, memory
 from lit_nst.queue.checkpoint import BATCHES, FOLDER, Checkpoint, holds_run, run_of
 from lit_nst.queue.folder import DONE, RunFolder
 from lit_nst.queue.parts import divide, join
-from lit_nst.queue.record import NAME, Record, remove_empty
+from lit_nst.queue.record import NAME, Record, check_same, remove_empty
 from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search, csvs
 from lit_nst.queue.units import Unit, cut, plan
@@ -133,8 +133,6 @@ class Run:
         self.made = [parent for parent in (path, *path.parents) if not parent.exists()]
         try:
             self._cut(folder, most, origin)
-            if folder.several and not (path / NAME).is_file():
-                write_atomically(path / NAME, self.config.encode())
         except BaseException:
             remove_empty(self.made)
             raise
@@ -144,6 +142,8 @@ class Run:
     def _place(self) -> tuple[Path, Path | None]:
         """The run's folder, and a checkpoint of all rows that was named."""
         own = Path(self.trainer.log_dir or self.trainer.default_root_dir)
+        if (own / NAME).is_file() and self.checkpoint is not None:
+            check_same(own / NAME, self.config)
         if self.checkpoint is None:
             if holds_run(own):
                 raise InputError(
@@ -168,7 +168,7 @@ class Run:
         most = min(self.queue.batch or total, _share(total, self.ranks.size))
         if most >= total and total < FEW and self.queue.memory is None:
             return most
-        model = rehearse(self.task, self.data, self._rehearsal_trainer, most)
+        model = rehearse(self.task, self.data, self._rehearsal_trainer, most, self.ranks.device)
         if model is None:
             return 1
         budget = self.queue.budget(self.ranks.device, self.ranks.size)
@@ -182,24 +182,40 @@ class Run:
 
     def _cut(self, folder: RunFolder, most: int, origin: Path | None) -> None:
         """Leaves units on the disk that together are all rows, each small enough."""
-        kept = folder.clear() if folder.path.is_dir() else []
-        for unit in kept:
-            if (claim := Claim.take(folder.folder(unit))) is None:
-                raise InputError(f"{folder.path} is being worked on by another process; stop it first")
-            claim.release()
+        kept = self._kept(folder) if folder.path.is_dir() else []
         begun = [unit for unit in kept if not folder.done(unit)]
         if origin is not None and not kept:
             kept = begun = [folder.whole]
         left = sum(map(len, begun)) + folder.whole.last + 1 - sum(map(len, kept))
-        taken: list[Unit] = []
+        share = min(most, _share(left, self.ranks.size))
+        parts = {unit: cut(unit, share) if unit in begun else [unit] for unit in kept}
+        taken = [part for unit in kept for part in parts[unit]]
+        fresh = plan(folder.whole.last + 1, taken, self.ranks.size, most)
+        if [*taken, *fresh] == [folder.whole]:
+            folder.make([folder.whole])
+            return
+        if not (folder.path / NAME).is_file():
+            write_atomically(folder.path / NAME, self.config.encode())
         for unit in kept:
-            parts = cut(unit, min(most, _share(left, self.ranks.size))) if unit in begun else [unit]
-            if len(parts) > 1:
-                divide(folder, unit, parts, origin)
-            taken += parts
-        folder.make(plan(folder.whole.last + 1, taken, self.ranks.size, most))
-        if taken == [folder.whole]:
-            folder.make(taken)
+            if len(parts[unit]) > 1:
+                divide(folder, unit, parts[unit], origin)
+        folder.make(fresh)
+
+    def _kept(self, folder: RunFolder) -> list[Unit]:
+        """The units of a run that goes on, as far as they came."""
+        for unit in folder.known():
+            if (claim := Claim.take(folder.folder(unit), alone=self.ranks.size == 1)) is None:
+                raise InputError(f"{folder.path} is being worked on by another process; stop it first")
+            claim.release()
+        kept = folder.clear()
+        for unit in filter(folder.done, kept):
+            steps = read_part(folder.folder(unit) / DONE).steps
+            if steps > self.trainer.max_steps:
+                raise InputError(f"--trainer.max_steps: {folder.path} has rows of {steps} steps; give at least that")
+            if steps < self.trainer.max_steps and folder.begun(unit):
+                # It goes on, with the others.
+                (folder.folder(unit) / DONE).unlink()
+        return kept
 
     def _unit_trainer(
         self, folder: Path, rows: list[int], unreadable: dict[int, str], callbacks: list[Callback]
@@ -219,8 +235,8 @@ class Run:
         return self._trainer([*own, *callbacks], folder, self.logger(folder), self.ranks.rank == 0)
 
     def _rehearsal_trainer(self, rehearsal: Callback) -> Trainer:
-        left_out = Results | History | Trajectory | Checkpoint | ProgressBar
-        own = [copy.copy(c) for c in self.trainer.callbacks if not isinstance(c, left_out)]  # type: ignore[attr-defined]
+        # What changes the problem; the others would take it for a run.
+        own = [copy.copy(c) for c in self.trainer.callbacks if isinstance(c, Degrade | Average)]  # type: ignore[attr-defined]
         return self._trainer([*own, rehearsal], None, False, False, limit_train_batches=2, max_epochs=1)
 
     def _trainer(

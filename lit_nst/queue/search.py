@@ -87,7 +87,10 @@ class Search:
     def _one(self) -> bool:
         """Computes one unit; False: there is none that this process could take."""
         for unit in turn(self.folder.units(), self.ranks.rank, self.ranks.size):
-            if self.folder.done(unit) or (claim := Claim.take(self.folder.folder(unit))) is None:
+            if (
+                self.folder.done(unit)
+                or (claim := Claim.take(self.folder.folder(unit), alone=self.ranks.size == 1)) is None
+            ):
                 continue
             with claim:
                 if not self.folder.done(unit) and unit in self.folder.units():
@@ -175,7 +178,7 @@ class Search:
         self.most = max(1, len(unit) // 2)
         parts = halves(unit)
         self._tell(f"out of memory with {len(rows)} rows at a time; going on with {len(parts[0])}")
-        divide(self.folder, unit, parts)
+        divide(self.folder, unit, parts, None if self.folder.begun(unit) else self.origin)
         self.most = max(self.most, len(parts[0]))
 
     def _say(self, line: str) -> None:

@@ -46,7 +46,9 @@ class References:
                 return None
             index = names.index(name)
             self._known[key] = (
-                self.images.load_styles(size, [index])[index] if role == "style" else self.images.load(role, [index], size)[0]
+                self.images.load_styles(size, [index])[index]
+                if role == "style"
+                else self.images.load(role, [index], size)[0]
             )
         return self._known[key]
 
