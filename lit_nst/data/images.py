@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_mask
+from lit_nst.data.read import MAX_PIXELS, Alpha, image_size, list_images, read_image, read_mask
 from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask
 from lit_nst.errors import InputError
 
@@ -46,7 +46,7 @@ class Images(LightningDataModule):
             this many times that of the generated pictures. Larger means larger strokes.
 
     Raises:
-        InputError: A size or scale that is not positive.
+        InputError: A size that is not positive, or of more than ``MAX_PIXELS`` pixels; a scale that is not positive.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class Images(LightningDataModule):
         self.size, self.style_scale = size, style_scale
         if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
             raise InputError(f"--data.size is {size}; give sides of at least 1 pixel")
+        if size is not None and math.prod(size if isinstance(size, tuple) else (size,)) > MAX_PIXELS:
+            raise InputError(f"--data.size is {size}; give no more than {MAX_PIXELS:,} pixels")
         if not 0 < style_scale < math.inf:
             raise InputError(f"--data.style_scale is {style_scale:g}; give a positive factor")
         self._files: dict[str, list[Path]] = {}
@@ -166,7 +168,7 @@ class Images(LightningDataModule):
         """Height and width of the generated pictures, by ``size`` and the pictures of a role.
 
         Raises:
-            InputError: The pictures differ in size, and none was given; or as ``files``.
+            InputError: The pictures differ in size, and none was given; more pixels than ``MAX_PIXELS``; or as ``files``.
         """
         if isinstance(self.size, tuple):
             return self.size
@@ -174,7 +176,12 @@ class Images(LightningDataModule):
         height, width = sizes[0]
         if self.size is not None:
             scale = self.size / max(height, width)
-            return max(1, round(height * scale)), max(1, round(width * scale))
+            height, width = max(1, round(height * scale)), max(1, round(width * scale))
+            if height * width > MAX_PIXELS:
+                raise InputError(
+                    f"--data.size is {self.size}: {height}×{width}, more than {MAX_PIXELS:,} pixels; give less"
+                )
+            return height, width
         for (h, w), path in zip(sizes, self.files(role), strict=True):
             if (h, w) != (height, width):
                 first = self.files(role)[0]

@@ -167,7 +167,8 @@ class Regulariser(nn.Module):
 
 
 def _weights(term: Loss | Regulariser) -> list[float]:
-    weights = [float(weight) for weight in (term.weight if isinstance(term.weight, list) else [term.weight])]
+    given: list[float | None] = term.weight if isinstance(term.weight, list) else [term.weight]  # type: ignore[assignment]
+    weights = [math.nan if weight is None else float(weight) for weight in given]
     if not weights or not all(0 <= weight < math.inf for weight in weights):
         raise InputError(
             f"{type(term).__name__}: weight is {term.weight}; give a finite number of at least 0, or several"

@@ -36,7 +36,7 @@ class Search:
             ``--seed_everything``.
 
     Raises:
-        InputError: No start at all; too few or too many candidates; a negative spread or jitter; a ramp that is no
+        InputError: No start at all, or too many; too few or too many candidates; a negative spread or jitter; a ramp that is no
             share of the run.
     """
 
@@ -53,8 +53,8 @@ class Search:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.restarts < 1:
-            raise InputError(f"search.restarts is {self.restarts}; give at least 1")
+        if not 1 <= self.restarts <= MOST:
+            raise InputError(f"search.restarts is {self.restarts}; give at least 1 and at most {MOST}")
         if self.keep not in ("all", "best"):
             raise InputError(f'search.keep is "{self.keep}"; give all or best')
         if self.candidates and not self.restarts <= self.candidates <= MOST:
