@@ -42,15 +42,15 @@ def read_checkpoint(path: Path, load: Callable[[], Any]) -> dict[str, Any]:
             found = load()
     # Damaged bytes fail anywhere, as anything.
     except Exception as error:
-        raise InputError(f"--ckpt_path: {path} is damaged or no checkpoint of a run ({_reason(error)}); {ADVICE}") from None
+        raise InputError(f"--ckpt_path: {path} is damaged or no checkpoint of a run ({reason(error)}); {ADVICE}") from None
     if wrong := _wrong(found):
         raise InputError(f"--ckpt_path: {path} is no checkpoint of a run ({wrong}); {ADVICE}")
     checkpoint: dict[str, Any] = found
     return checkpoint
 
 
-def _reason(error: Exception) -> str:
-    """What PyTorch says, without its advice to run what is in the file."""
+def reason(error: Exception) -> str:
+    """What PyTorch says of a file that it cannot read, on one line, without its advice to run what is in it."""
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         return f"it asks for {named[1]}, which is not run" if named else "it holds other things than tensors"

@@ -93,15 +93,18 @@ CODE = Canary(exec, f"open({CANARY!r}, 'w').close()")
 CANARIES = {"shell": pickle.dumps(SHELL, 2), "code": pickle.dumps(CODE, 4)}
 
 
-def params(cases: Sequence[Case]) -> list[object]:
-    """The cases for ``parametrize``."""
+def params(cases: Sequence[Case], quick: int | None = None) -> list[object]:
+    """The cases for ``parametrize``; all but the first few wait for the whole run of tests."""
     assert len({case.name for case in cases}) == len(cases)
-    return [pytest.param(case, id=case.name, marks=_marks(case)) for case in cases]
+    return [
+        pytest.param(case, id=case.name, marks=_marks(case, quick is not None and place >= quick))
+        for place, case in enumerate(cases)
+    ]
 
 
-def _marks(case: Case) -> list[pytest.MarkDecorator]:
+def _marks(case: Case, late: bool) -> list[pytest.MarkDecorator]:
     known = [pytest.mark.xfail(reason=case.known)] if case.known else []
-    return [*known, *[pytest.mark.slow] * case.slow]
+    return [*known, *[pytest.mark.slow] * (case.slow or late)]
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -153,7 +153,6 @@ CASES = [
     changed("another optimizer", lambda found: None, ["optimizer"], ["--model.optimizer", "torch.optim.SGD"]),
     changed("optimizer with line searches", lambda found: None, ["optimizer"], ["--model.optimizer", "RowLBFGS"]),
     changed("no schedule", without("lr_schedulers")),
-    changed("schedule of none", put([], "lr_schedulers")),
     changed("no loops", without("loops")),
     changed("loops of null", put(None, "loops")),
     changed("loops of another kind", put({"fit_loop": {}}, "loops")),
@@ -168,6 +167,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES))
+@pytest.mark.parametrize("case", params(CASES, 24))
 def test_refused(case, place):
     check(case, place)

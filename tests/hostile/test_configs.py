@@ -237,6 +237,16 @@ LINE = [
 CASES = [*FILES, *FOREIGN, *NUMBERS, *TRAINER, *LINE]
 
 
-@pytest.mark.parametrize("case", params(CASES))
-def test_refused(case, place):
+@pytest.mark.parametrize("case", params([*FILES, *FOREIGN, *LINE]))
+def test_config_is_refused(case, place):
+    check(case, place)
+
+
+@pytest.mark.parametrize("case", params(NUMBERS, 20))
+def test_number_is_refused(case, place):
+    check(case, place)
+
+
+@pytest.mark.parametrize("case", params(TRAINER, 10))
+def test_trainer_is_refused(case, place):
     check(case, place)

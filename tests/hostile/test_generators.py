@@ -180,8 +180,6 @@ DIFFUSION = [
     guided("hub name that leaves", ["../../etc/passwd"], value="../../etc/passwd"),
     guided("another pipeline", ["Stable Diffusion XL"], entries("model_index.json", _class_name="StableDiffusionXLPipeline")),
     guided("pipeline of a program", ["os.system"], entries("model_index.json", _class_name="os.system")),
-    guided("scheduler of a program", ["os.system"],
-           entries("scheduler/scheduler_config.json", _class_name="os.system")),
     guided("VAE of a program", ["os.system"], entries("vae/config.json", _class_name="os.system")),
     guided("index of 100,000 brackets", ["model_index.json"], replaced("model_index.json", b"[" * 100_000)),
     guided("index of no text", ["model_index.json"], replaced("model_index.json", b"\xff\xfe")),
@@ -223,6 +221,16 @@ FEATURES = [
 CASES = [*STYLEGAN, *DIFFUSION, *FEATURES]
 
 
-@pytest.mark.parametrize("case", params(CASES))
-def test_refused(case, place):
+@pytest.mark.parametrize("case", params(STYLEGAN, 30))
+def test_generator_is_refused(case, place):
+    check(case, place)
+
+
+@pytest.mark.parametrize("case", params(DIFFUSION, 8))
+def test_diffusion_model_is_refused(case, place):
+    check(case, place)
+
+
+@pytest.mark.parametrize("case", params(FEATURES, 3))
+def test_features_are_refused(case, place):
     check(case, place)

@@ -146,6 +146,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES))
+@pytest.mark.parametrize("case", params(CASES, 16))
 def test_refused(case, place):
     check(case, place)

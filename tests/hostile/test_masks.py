@@ -65,6 +65,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES))
+@pytest.mark.parametrize("case", params(CASES, 12))
 def test_refused(case, place):
     check(case, place)

@@ -86,7 +86,7 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: missing; {CHOICES}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({brief(error)}); get the file again") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: not a configuration; get the file again")

@@ -22,6 +22,8 @@ from lit_nst.generators.stylegan2.prior import Kind, Prior
 from lit_nst.generators.stylegan2.spaces import Spaces
 
 SMALL = 256
+# Samples: more make w̄ no better.
+MOST = 1_000_000
 
 
 class StyleGAN2(Generator):
@@ -50,7 +52,7 @@ class StyleGAN2(Generator):
 
     Raises:
         InputError: The file is missing, damaged or of another kind; an unknown space, noise or prior; noise that is
-            optimised in a space other than ``w`` and ``w+``; fewer than two samples.
+            optimised in a space other than ``w`` and ``w+``; fewer than two samples, or more than ``MOST``.
     """
 
     def __init__(
@@ -236,6 +238,8 @@ def _check(noise: str, noise_weight: float, samples: int, seed: int) -> None:
         raise InputError(f"generator.noise_weight is {noise_weight:g}; give 0 or more")
     if samples < 2:
         raise InputError(f"generator.samples is {samples}; give at least 2, better thousands")
+    if samples > MOST:
+        raise InputError(f"generator.samples is {samples}; give at most {MOST}")
     if not 0 <= seed < 2**32:
         raise InputError(f"generator.seed is {seed}; give a number from 0 to {2**32 - 1}")
 
