@@ -42,7 +42,9 @@ def read_checkpoint(path: Path, load: Callable[[], Any]) -> dict[str, Any]:
             found = load()
     # Damaged bytes fail anywhere, as anything.
     except Exception as error:
-        raise InputError(f"--ckpt_path: {path} is damaged or no checkpoint of a run ({reason(error)}); {ADVICE}") from None
+        raise InputError(
+            f"--ckpt_path: {path} is damaged or no checkpoint of a run ({reason(error)}); {ADVICE}"
+        ) from None
     if wrong := _wrong(found):
         raise InputError(f"--ckpt_path: {path} is no checkpoint of a run ({wrong}); {ADVICE}")
     checkpoint: dict[str, Any] = found

@@ -283,6 +283,7 @@ def _one_line(message: str) -> str:
     kept = list(dict.fromkeys(line for line in lines if not noise.match(line))) or lines
     text = re.sub(r"a <class '([\w.]+)'>", r"\1", "; ".join(kept)).replace("a typing.Literal", "one of ")
     text = re.sub("^Unexpected config: *(.*)", r'no config but "\1"; give keys and values, as inversion.yaml has', text)
+    text = re.sub(r"^functools\.partial.* must be a mapping, not (\w+)", r"a \1 stands for settings by name", text)
     # Of several types that would do, the errors do not say what there was instead.
     given = next((line.removeprefix("Given value: ") for line in lines if line.startswith("Given value: ")), "")
     text = re.sub(r"\.? ?(Got value: )?Namespace\(.*", "", text)

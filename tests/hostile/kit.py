@@ -58,7 +58,9 @@ def furnish(folder: Path) -> Path:
         warnings.simplefilter("ignore")
         main(["fit", "--config", "tiny.yaml"])
         main(["fit", "--config", "stylegan.yaml"])
-        main(["align", "photo.png", "--landmarks", _points(folder), "--out", "faces", "--size", "16", "--smallest", "0"])
+        main(
+            ["align", "photo.png", "--landmarks", _points(folder), "--out", "faces", "--size", "16", "--smallest", "0"]
+        )
     shutil.move(folder / "logs/tiny/version_0/checkpoints/last.ckpt", folder / "last.ckpt")
     for name in ("latent.npz", "latent.safetensors"):
         shutil.move(folder / "logs/stylegan/version_0/results" / name, folder / name)

@@ -24,7 +24,11 @@ def main(words: list[str]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         kit = furnish(Path(temporary, "kit"))
         for area in AREAS:
-            for case in import_module(f"tests.hostile.test_{area}").CASES if not words or f"{area}:" in words[0] or ":" not in words[0] else ():
+            for case in (
+                import_module(f"tests.hostile.test_{area}").CASES
+                if not words or f"{area}:" in words[0] or ":" not in words[0]
+                else ()
+            ):
                 name = f"{area}: {case.name}"
                 if all(word in name for word in words):
                     print(_told(name, case, kit, Path(temporary, "place")), flush=True)
@@ -49,7 +53,10 @@ def _loose(case: Case, folder: Path) -> tuple[Outcome, str]:
     outcome = run(case.line)
     left = sorted(set(tree(folder)) ^ set(before))[:9]
     ran = (folder / CANARY).exists()
-    return outcome, f"left {left}, warned {outcome.told}, out {outcome.out[:200]!r}, {outcome.bytes >> 20} MiB, ran {ran}"
+    return (
+        outcome,
+        f"left {left}, warned {outcome.told}, out {outcome.out[:200]!r}, {outcome.bytes >> 20} MiB, ran {ran}",
+    )
 
 
 def _fresh(kit: Path, folder: Path, work: Callable[[], T]) -> T:

@@ -1,18 +1,16 @@
 """Generators, diffusion models and networks of features as files."""
 
-import io
 import json
 import os
 import pickle
 import struct
-import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.hostile.case import CANARIES, CANARY, CODE, SHELL, Case, Canary, check, params
+from tests.hostile.case import CANARIES, CANARY, CODE, SHELL, Canary, Case, check, params
 from tests.hostile.test_checkpoints import legacy, saved, zip_bomb
 
 SAFE = "bad.safetensors"
@@ -103,13 +101,19 @@ STYLEGAN = [
     weights("torch file of another network", "bad.pt", lambda: saved({"g_ema": {"a": torch.zeros(3)}})),
     weights("safetensors of 2^60 bytes", SAFE, safetensors(b"{", 2**60)),
     weights("safetensors of 2^64 - 1 bytes", SAFE, safetensors(b"{}", 2**64 - 1)),
-    weights("safetensors of a tensor of 2^60 numbers", SAFE,
-            safetensors(entry(shape=[2**60], data_offsets=[0, 2**62]))),
+    weights(
+        "safetensors of a tensor of 2^60 numbers", SAFE, safetensors(entry(shape=[2**60], data_offsets=[0, 2**62]))
+    ),
     weights("safetensors of a shape beyond its bytes", SAFE, safetensors(entry(shape=[10**9]), body=bytes(4))),
     weights("safetensors of a shape below none", SAFE, safetensors(entry(shape=[-1]), body=bytes(4))),
-    weights("safetensors of bytes twice", SAFE, safetensors(
-        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
-        body=bytes(4))),
+    weights(
+        "safetensors of bytes twice",
+        SAFE,
+        safetensors(
+            b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+            body=bytes(4),
+        ),
+    ),
     weights("safetensors of 50,000 brackets", SAFE, safetensors(b'{"a":' + b"[" * 50_000)),
     weights("safetensors of no text", SAFE, safetensors(b'{"\xff":1}')),
     weights("safetensors of nothing", SAFE, safetensors(b"{}")),
@@ -178,7 +182,11 @@ DIFFUSION = [
     guided("folder of no model", ["model_index.json"], lambda folder: (folder / "none").mkdir(), "none"),
     guided("hub model that is not there", ["hub", "network"], value="nobody/nothing"),
     guided("hub name that leaves", ["../../etc/passwd"], value="../../etc/passwd"),
-    guided("another pipeline", ["Stable Diffusion XL"], entries("model_index.json", _class_name="StableDiffusionXLPipeline")),
+    guided(
+        "another pipeline",
+        ["Stable Diffusion XL"],
+        entries("model_index.json", _class_name="StableDiffusionXLPipeline"),
+    ),
     guided("pipeline of a program", ["os.system"], entries("model_index.json", _class_name="os.system")),
     guided("VAE of a program", ["os.system"], entries("vae/config.json", _class_name="os.system")),
     guided("index of 100,000 brackets", ["model_index.json"], replaced("model_index.json", b"[" * 100_000)),
@@ -193,8 +201,9 @@ DIFFUSION = [
     guided("U-Net of text channels", ["unet"], entries("unet/config.json", in_channels="many")),
     guided("no VAE", ["vae"], no_vae),
     guided("tokenizer of nothing", ["tokenizer"], replaced("tokenizer/tokenizer.json", b"{}")),
-    guided("scheduler of nonsense steps", ["scheduler"],
-           entries("scheduler/scheduler_config.json", num_train_timesteps=-1)),
+    guided(
+        "scheduler of nonsense steps", ["scheduler"], entries("scheduler/scheduler_config.json", num_train_timesteps=-1)
+    ),
 ]
 
 
@@ -213,10 +222,16 @@ FEATURES = [
     features("features of another network", "bad.pth", saved({"a": torch.zeros(1)}), ["bad.pth"]),
     features("features of 2^60 bytes", SAFE, safetensors(b"{", 2**60), [SAFE]),
     features("features with a strange pooling", SAFE, safetensors(b'{"__metadata__":{"pool":"\\u001b[2J"}}'), [SAFE]),
-    Case("features of a FIFO",
-         [*"--model.target ContentLoss --model.target.layers [relu1_1] --model.features VGG19".split(),
-          "--model.features.weights", "pipe.pth"],
-         ["features.weights", "pipe.pth"], lambda folder: os.mkfifo(folder / "pipe.pth")),
+    Case(
+        "features of a FIFO",
+        [
+            *["--model.target", "ContentLoss", "--model.target.layers", "[relu1_1]", "--model.features", "VGG19"],
+            "--model.features.weights",
+            "pipe.pth",
+        ],
+        ["features.weights", "pipe.pth"],
+        lambda folder: os.mkfifo(folder / "pipe.pth"),
+    ),
 ]
 CASES = [*STYLEGAN, *DIFFUSION, *FEATURES]
 

@@ -69,7 +69,9 @@ def config(text: str):
 
 
 def target(name: str, value: str, says, make=lambda folder: None, **more) -> Case:
-    return Case(name, ["--data.target", value], ["--data.target" if not more.pop("late", False) else value, *says], make)
+    return Case(
+        name, ["--data.target", value], ["--data.target" if not more.pop("late", False) else value, *says], make
+    )
 
 
 POSTSCRIPT = f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n(%pipe%touch {CANARY}) (w) file\n".encode()
@@ -79,42 +81,89 @@ CASES = [
     target("empty file", "e.png", ["empty"], write("e.png", b""), late=True),
     target("folder with a suffix", "f.png", ["holds no image"], lambda folder: (folder / "f.png").mkdir()),
     target("FIFO", "pipe.png", ["not a regular file"], lambda folder: os.mkfifo(folder / "pipe.png"), late=True),
-    target("folder of a FIFO", "pipes", ["holds no image"],
-           lambda folder: ((folder / "pipes").mkdir(), os.mkfifo(folder / "pipes/a.png"))),
+    target(
+        "folder of a FIFO",
+        "pipes",
+        ["holds no image"],
+        lambda folder: ((folder / "pipes").mkdir(), os.mkfifo(folder / "pipes/a.png")),
+    ),
     target("endless device", "/dev/zero", ["not a regular file"], late=True),
-    target("link to an endless device", "zero.png", ["not a regular file"],
-           lambda folder: (folder / "zero.png").symlink_to("/dev/zero"), late=True),
+    target(
+        "link to an endless device",
+        "zero.png",
+        ["not a regular file"],
+        lambda folder: (folder / "zero.png").symlink_to("/dev/zero"),
+        late=True,
+    ),
     target("link to itself", "loop.png", ["does not exist"], loop),
     target("ring of links", "one", ["does not exist"], ring),
-    target("pattern through a link to itself", "round/**/*.gif", ["matches no image"],
-           lambda folder: ((folder / "round").mkdir(), (folder / "round/on").symlink_to("../round"))),
-    target("cut off", "cut.png", ["cannot be read"],
-           lambda folder: (folder / "cut.png").write_bytes((folder / "photo.png").read_bytes()[:90]), late=True),
+    target(
+        "pattern through a link to itself",
+        "round/**/*.gif",
+        ["matches no image"],
+        lambda folder: ((folder / "round").mkdir(), (folder / "round/on").symlink_to("../round")),
+    ),
+    target(
+        "cut off",
+        "cut.png",
+        ["cannot be read"],
+        lambda folder: (folder / "cut.png").write_bytes((folder / "photo.png").read_bytes()[:90]),
+        late=True,
+    ),
     target("text", "text.png", ["is not an image"], write("text.png", b"hello\n"), late=True),
     target("web page", "page.jpg", ["is not an image"], write("page.jpg", b"<!DOCTYPE html><html>"), late=True),
-    target("drawing", "a.svg", ["is not an image"], write("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
-           late=True),
+    target(
+        "drawing", "a.svg", ["is not an image"], write("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), late=True
+    ),
     target("program for a printer", "a.eps", ["is not an image"], write("a.eps", POSTSCRIPT), late=True),
     target("program named as a picture", "eps.png", ["is not an image"], write("eps.png", POSTSCRIPT), late=True),
-    target("pickle that calls a shell", "shell.png", ["is not an image"], write("shell.png", CANARIES["shell"]),
-           late=True),
+    target(
+        "pickle that calls a shell", "shell.png", ["is not an image"], write("shell.png", CANARIES["shell"]), late=True
+    ),
     target("icon", "icon.ico", ["is not an image"], write("icon.ico", encoded("ICO")), late=True),
-    target("header of 10 billion pixels", "big.png", ["100,000,000 pixels", "make it smaller"],
-           write("big.png", png_header(100_000, 100_000, zlib.compress(b"0"))), late=True),
-    target("header of 2^62 pixels", "big.png", ["make it smaller"],
-           write("big.png", png_header(2**31 - 1, 2**31 - 1, zlib.compress(b"0"))), late=True),
-    target("bomb of 400 million pixels", "bomb.png", ["100,000,000 pixels", "make it smaller"],
-           write("bomb.png", png_header(20_000, 20_000, zlib.compress(bytes(1 << 20)))), late=True),
-    target("bomb in the text of a PNG", "text.png", ["cannot be read"], lambda f: write("text.png", text_bomb())(f),
-           late=True),
-    target("JPEG that claims 4 billion pixels", "big.jpg", ["make it smaller"], write("big.jpg", jpeg_claim()), late=True),
+    target(
+        "header of 10 billion pixels",
+        "big.png",
+        ["100,000,000 pixels", "make it smaller"],
+        write("big.png", png_header(100_000, 100_000, zlib.compress(b"0"))),
+        late=True,
+    ),
+    target(
+        "header of 2^62 pixels",
+        "big.png",
+        ["make it smaller"],
+        write("big.png", png_header(2**31 - 1, 2**31 - 1, zlib.compress(b"0"))),
+        late=True,
+    ),
+    target(
+        "bomb of 400 million pixels",
+        "bomb.png",
+        ["100,000,000 pixels", "make it smaller"],
+        write("bomb.png", png_header(20_000, 20_000, zlib.compress(bytes(1 << 20)))),
+        late=True,
+    ),
+    target(
+        "bomb in the text of a PNG",
+        "text.png",
+        ["cannot be read"],
+        lambda f: write("text.png", text_bomb())(f),
+        late=True,
+    ),
+    target(
+        "JPEG that claims 4 billion pixels", "big.jpg", ["make it smaller"], write("big.jpg", jpeg_claim()), late=True
+    ),
     target("TIFF that goes round", "loop.tiff", [], write("loop.tiff", tiff_loop()), late=True),
     target("TIFF of no numbers", "nan.tiff", ["grey levels"], floats, late=True),
     target("GIF cut off", "cut.gif", [], write("cut.gif", encoded("GIF")[:30]), late=True),
     target("WebP cut off", "cut.webp", [], write("cut.webp", encoded("WEBP")[:30]), late=True),
     target("AVIF cut off", "cut.avif", [], write("cut.avif", encoded("AVIF")[:60]), late=True),
-    target("one pixel", "dot.png", ["1×1", "at least 2×2"],
-           lambda folder: Image.new("RGB", (1, 1)).save(folder / "dot.png"), late=True),
+    target(
+        "one pixel",
+        "dot.png",
+        ["1×1", "at least 2×2"],
+        lambda folder: Image.new("RGB", (1, 1)).save(folder / "dot.png"),
+        late=True,
+    ),
     target("name with line ends", "a\nerror: b.png", ["does not exist"]),
     target("name with escapes", "\x1b[2J\x1b]0;owned\x07.png", ["\\x1b[2J", "matches no image"]),
     target("name that turns the text", "\u202egnp.exe", ["does not exist"]),
@@ -128,7 +177,12 @@ CASES = [
     target("dictionary", "{a: b}", []),
     target("out of the package", "embedded:../cli.py", ["leaves"]),
     target("absolute in the package", "embedded:/etc/passwd", ["leaves"]),
-    Case("name with a zero", MORE, ["--data.target", "a\\x00b.png", "does not exist"], config('data: {target: "a\\0b.png"}')),
+    Case(
+        "name with a zero",
+        MORE,
+        ["--data.target", "a\\x00b.png", "does not exist"],
+        config('data: {target: "a\\0b.png"}'),
+    ),
     Case("name of half a letter", MORE, ["more.yaml", "invalid Unicode"], config('data: {target: "\\ud800.png"}')),
     Case("size of none", ["--data.size", "0"], ["--data.size", "at least 1"]),
     Case("size below none", ["--data.size", "[-4, 16]"], ["--data.size", "at least 1"]),

@@ -60,7 +60,7 @@ CASES = [
     operator("Noise", "sigma: .nan", []),
     operator("JPEG", "quality: 0", ["quality"]),
     operator("JPEG", "quality: .nan", ["quality"]),
-    operator("os.system", f"command: touch CANARY", []),
+    operator("os.system", "command: touch CANARY", []),
     operator("MotionBlur", "length: 1e9", []),
 ]
 

@@ -53,7 +53,12 @@ CASES = [
     option("model.sampler.steps", "10"),
     option("model.guidance.scale", "os.system"),
     option("model.guidance.strength", ".nan"),
-    option("model.guidance.travel", "[[1, 2]]"),
+    Case(
+        "model.guidance.travel of a list",
+        ["--model.guidance.travel", "[[1, 2]]"],
+        ["a list stands for settings by name"],
+        config="guided.yaml",
+    ),
     option("model.generator.group", "0"),
     option("model.generator.group", "-1"),
     option("model.generator.variant", "../../etc/passwd"),
