@@ -12,7 +12,7 @@ class TooMuch(yaml.YAMLError):
 
 
 def check(text: str) -> None:
-    """Refuses what PyYAML's loader, or those who copy what it loads, would not survive.
+    r"""Refuses what PyYAML's loader, or those who copy what it loads, would not survive.
 
     The events of a text are read one by one, nothing is built. A few hundred letters of aliases of aliases stand for
     billions of values, and a hundred thousand brackets end the process without an error.
@@ -25,7 +25,7 @@ def check(text: str) -> None:
             written out, or an alias within what it stands for.
         YAMLError: The text is no YAML.
 
-    >>> check("a: &a [1, 2]\\nb: [*a, *a]" + " " * SHORT)
+    >>> check("a: &a [1, 2]\nb: [*a, *a]" + " " * SHORT)
     """
     if len(text) < SHORT:
         return
@@ -47,7 +47,7 @@ def check(text: str) -> None:
             if any(event.anchor == name for name, _ in opened):
                 raise TooMuch(f"*{event.anchor} stands within what it stands for; write it out")
             # Of an unknown one, PyYAML tells.
-            anchor, size = None, sizes.get(event.anchor, 1)
+            anchor, size = None, sizes.get(str(event.anchor), 1)
         else:
             continue
         if anchor is not None:

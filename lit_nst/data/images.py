@@ -168,7 +168,7 @@ class Images(LightningDataModule):
         """Height and width of the generated pictures, by ``size`` and the pictures of a role.
 
         Raises:
-            InputError: The pictures differ in size, and none was given; more pixels than ``MAX_PIXELS``; or as ``files``.
+            InputError: The pictures differ in size, and none was given; too many pixels; or as ``files``.
         """
         if isinstance(self.size, tuple):
             return self.size

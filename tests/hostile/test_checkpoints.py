@@ -5,6 +5,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ CASES = [
     Case("cut off", RESUME, ["--ckpt_path", "bad.ckpt"], cut, known=HOOK),
     given("empty", b""),
     given("text", b"hello\n"),
-    given("picture", lambda: open("photo.png", "rb").read()),
+    given("picture", lambda: Path("photo.png").read_bytes()),
     given("zeros", bytes(100_000)),
     given("pickle that calls a shell", CANARIES["shell"]),
     given("pickle that runs code", CANARIES["code"]),

@@ -8,6 +8,7 @@ from tests.hostile.case import CANARY, Case, check, params
 
 MORE = ["--config", "more.yaml"]
 TOUCH = f"touch {CANARY}"
+POPEN = f"{{class_path: subprocess.Popen, init_args: {{args: [touch, {CANARY}]}}}}"
 
 
 def text(name, content, says, slow=False) -> Case:
@@ -139,7 +140,7 @@ FOREIGN = [
     ),
     text(
         "foreign optimizer with arguments",
-        f"model: {{init_args: {{optimizer: {{class_path: subprocess.Popen, init_args: {{args: [touch, {CANARY}]}}}}}}}}",
+        f"model: {{init_args: {{optimizer: {POPEN}}}}}",
         ["optimizer"],
     ),
 ]
