@@ -279,15 +279,18 @@ def _one_line(message: str) -> str:
     """What is wrong, of jsonargparse's explanation of all it tried."""
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     tried = "Does not validate|Problem with|Expected a <class 'NoneType'>|Expected a path but"
-    noise = re.compile(f"({tried}|Subtypes:|Errors:|Given value|$)")
+    classes = r"Subclass types expect|a class path \(str\)|a dict with"
+    noise = re.compile(f"({tried}|Subtypes:|Errors:|Given value|{classes}|$)")
     kept = list(dict.fromkeys(line for line in lines if not noise.match(line))) or lines
+    # Where a class is fine and refuses a value, the value is what is wrong.
+    kept = [line for line in kept if not line.startswith("Not a valid subclass")] or kept
     text = re.sub(r"a <class '([\w.]+)'>", r"\1", "; ".join(kept)).replace("a typing.Literal", "one of ")
     text = re.sub("^Unexpected config: *(.*)", r'no config but "\1"; give keys and values, as inversion.yaml has', text)
     text = re.sub(r"^functools\.partial.* must be a mapping, not (\w+)", r"a \1 stands for settings by name", text)
     # Of several types that would do, the errors do not say what there was instead.
     given = next((line.removeprefix("Given value: ") for line in lines if line.startswith("Given value: ")), "")
-    text = re.sub(r"\.? ?(Got value: )?Namespace\(.*", "", text)
-    text = text if given in text or given.startswith("Namespace(") else f"{text}; got {given}"
+    text = re.sub(r"\.? ?(Got value: )?\[?Namespace\(.*", "", text)
+    text = text if given in text or given.startswith(("Namespace(", "[Namespace(")) else f"{text}; got {given}"
     return re.sub("Expected a dot import path string: (.+)", r'there is no fitting class "\1"', text)
 
 

@@ -10,6 +10,8 @@ from lit_nst.degradations.base import Degradation
 from lit_nst.degradations.borders import reflect
 from lit_nst.errors import InputError
 
+_WIDEST = 1000  # σ in pixels, as long as the pictures that there are
+
 
 class GaussianBlur(Degradation):
     """y = k ∗ x with k(i) ∝ exp(−i²/2σ²), |i| ≤ ⌈3σ⌉, along both axes.
@@ -20,7 +22,7 @@ class GaussianBlur(Degradation):
         sigma: Standard deviation σ in pixels of the image.
 
     Raises:
-        InputError: A σ that is not positive, or one whose kernel reaches over a whole side of the image.
+        InputError: A σ that is not positive, or far too large, or one whose kernel reaches over a whole side of the image.
 
     >>> GaussianBlur(sigma=1.0)(torch.ones(1, 3, 8, 8)).shape
     torch.Size([1, 3, 8, 8])
@@ -30,8 +32,8 @@ class GaussianBlur(Degradation):
 
     def __init__(self, sigma: float = 2.0) -> None:
         super().__init__()
-        if not 0 < sigma < math.inf:
-            raise InputError(f"GaussianBlur: sigma is {sigma}; give a positive number of pixels")
+        if not 0 < sigma <= _WIDEST:
+            raise InputError(f"GaussianBlur: sigma is {sigma}; give a positive number of pixels, at most {_WIDEST}")
         self.sigma, self.radius = sigma, max(1, math.ceil(3 * sigma))
         taps = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
         kernel = torch.exp(-0.5 * (taps / sigma) ** 2)

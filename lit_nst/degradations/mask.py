@@ -9,6 +9,8 @@ from lit_nst.degradations.base import Degradation
 from lit_nst.errors import InputError
 from lit_nst.functional.random import generator, normal
 
+# Strokes: many fewer leave nothing.
+_MOST = 1000
 _SEGMENTS, _STEP, _TURN = 8, 0.1, 0.6  # of a stroke; its step in shares of the sides, its turn in radians
 
 
@@ -64,8 +66,9 @@ class Mask(Degradation):
             raise InputError(
                 f"Mask: box is {box}; give [left, top, right, bottom] with 0 <= left < right <= 1 and so on"
             )
-        if strokes < 0 or not 0 < width <= 1:
-            raise InputError(f"Mask: strokes is {strokes} and width {width}; give 0 or more strokes, a width in (0, 1]")
+        if not 0 <= strokes <= _MOST or not 0 < width <= 1:
+            advice = f"give 0 to {_MOST} strokes, a width in (0, 1]"
+            raise InputError(f"Mask: strokes is {strokes} and width {width}; {advice}")
         if not 0 <= drop < 1:
             raise InputError(f"Mask: drop is {drop}; give a share from 0 to below 1")
         self.box, self.strokes, self.width, self.seed, self.drop = box, strokes, width, seed, drop
@@ -126,6 +129,8 @@ class Mask(Degradation):
             hole |= torch.rand(height, width, generator=generator(self.seed, "mask-drop")) < self.drop
         if not hole.any():
             raise InputError(f"Mask: the hole has no pixel at {height}x{width}; give a larger box or width")
+        if hole.all():
+            raise InputError(f"Mask: all of {height}x{width} is the hole, so nothing is known; give a smaller one")
         return hole[None, None]
 
 

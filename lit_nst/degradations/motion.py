@@ -11,6 +11,7 @@ from lit_nst.degradations.borders import reflect
 from lit_nst.errors import InputError
 from lit_nst.functional.random import generator, normal
 
+_FARTHEST = 10_000  # pixels of a straight path
 _SAMPLES = 16  # of the path, per pixel of its length
 _TURNS = 64  # knots of a random path's direction
 _LONGEST = 0.75 * math.sqrt(2)  # of a random path that does not turn, in sides of the kernel
@@ -58,12 +59,13 @@ class MotionBlur(Degradation):
         self, length: float = 9.0, angle: float = 0.0, intensity: float = 0.0, size: int = 61, seed: int = 0
     ) -> None:
         super().__init__()
-        if not 0 < length < math.inf or not math.isfinite(angle):
-            raise InputError(f"MotionBlur: length is {length} and angle {angle}; give a positive and a finite number")
+        if not 0 < length <= _FARTHEST or not math.isfinite(angle):
+            advice = f"give a positive number of at most {_FARTHEST} pixels, and a finite one"
+            raise InputError(f"MotionBlur: length is {length} and angle {angle}; {advice}")
         if not 0 <= intensity <= 1:
             raise InputError(f"MotionBlur: intensity is {intensity}; give 0 (straight) to 1")
-        if size < 3 or size % 2 == 0:
-            raise InputError(f"MotionBlur: size is {size}; give an odd number, 3 or more")
+        if not 3 <= size <= _FARTHEST or size % 2 == 0:
+            raise InputError(f"MotionBlur: size is {size}; give an odd number from 3 to {_FARTHEST}")
         path = _winding(intensity, size, seed) if intensity else _straight(length, angle)
         self.register_buffer("kernel", _drawn(path).float(), persistent=False)
 

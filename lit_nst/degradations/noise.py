@@ -1,5 +1,6 @@
 """Noise of a camera."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -27,7 +28,7 @@ class Noise(Degradation):
         seed: Key of the random numbers.
 
     Raises:
-        InputError: A negative σ or number of photons, or a share outside [0, 1).
+        InputError: A σ or number of photons that is negative or not finite, or a share outside [0, 1).
 
     >>> Noise(sigma=0.1).observe(torch.rand(2, 3, 8, 8), rows=[0, 1]).shape
     torch.Size([2, 3, 8, 8])
@@ -35,7 +36,7 @@ class Noise(Degradation):
 
     def __init__(self, sigma: float = 0.1, photons: float = 0.0, drop: float = 0.0, seed: int = 0) -> None:
         super().__init__()
-        if sigma < 0 or photons < 0:
+        if not (0 <= sigma < math.inf and 0 <= photons < math.inf):
             raise InputError(f"Noise: sigma is {sigma} and photons {photons}; give 0 or more")
         if not 0 <= drop < 1:
             raise InputError(f"Noise: drop is {drop}; give a share from 0 to below 1")

@@ -41,14 +41,18 @@ CASES = [
     operator("Mask", "box: [.nan, 0, .nan, 1]", ["box"]),
     operator("Mask", "box: [0, 0, 1]", ["box"]),
     operator("Mask", "box: [0, 0, 1e300, 1]", ["box"]),
-    operator("Mask", "box: all", ["box"]),
+    Case(
+        "Mask with a box of a text",
+        ["--config", "degrade.yaml"],
+        ["degrade.yaml", "operator.box", "all"],
+        lambda folder: (folder / "degrade.yaml").write_text(KEYS % ("Mask", "box: all")),
+    ),
     operator("Mask", "strokes: -1", ["strokes"]),
     operator("Mask", "strokes: 1000000000", ["strokes"]),
     operator("Mask", "strokes: 1, width: .inf", ["width"]),
     operator("Mask", "strokes: 1, width: .nan", ["width"]),
     operator("Mask", "drop: .nan", ["drop"]),
     operator("Mask", "drop: 1", ["drop"]),
-    operator("Mask", "strokes: 1, seed: null", ["seed"]),
     operator("Mask", "box: [0, 0, 1, 1]", ["Mask"]),
     operator("Mask", "holes: 3", ["'holes'"]),
     operator("GaussianBlur", "sigma: .nan", ["sigma"]),
@@ -59,9 +63,9 @@ CASES = [
     operator("Downsample", "factor: 1000000", ["factor"]),
     operator("Noise", "sigma: .nan", []),
     operator("JPEG", "quality: 0", ["quality"]),
-    operator("JPEG", "quality: .nan", ["quality"]),
-    operator("os.system", "command: touch CANARY", []),
-    operator("MotionBlur", "length: 1e9", []),
+    operator("os.system", "command: touch CANARY", ["operator"]),
+    operator("MotionBlur", "length: 1e9", ["length", "at most"]),
+    operator("MotionBlur", "size: 1000000001, intensity: 1", ["size"]),
 ]
 
 
