@@ -22,7 +22,7 @@ class GaussianBlur(Degradation):
         sigma: Standard deviation σ in pixels of the image.
 
     Raises:
-        InputError: A σ that is not positive, or far too large, or one whose kernel reaches over a whole side of the image.
+        InputError: A σ that is not positive, or far too large; one whose kernel reaches over a side of the image.
 
     >>> GaussianBlur(sigma=1.0)(torch.ones(1, 3, 8, 8)).shape
     torch.Size([1, 3, 8, 8])

@@ -129,8 +129,6 @@ class Mask(Degradation):
             hole |= torch.rand(height, width, generator=generator(self.seed, "mask-drop")) < self.drop
         if not hole.any():
             raise InputError(f"Mask: the hole has no pixel at {height}x{width}; give a larger box or width")
-        if hole.all():
-            raise InputError(f"Mask: all of {height}x{width} is the hole, so nothing is known; give a smaller one")
         return hole[None, None]
 
 

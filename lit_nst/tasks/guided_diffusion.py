@@ -96,8 +96,10 @@ class GuidedDiffusion(Objective):
             "target": ("target", target),
             "pixel": ("target", pixel),
         }
-        if not isinstance(samples, int) or not 1 <= samples <= MOST:
-            raise InputError(f"model.samples is {samples}; give at least 1 and at most {MOST}")
+        if not isinstance(samples, int) or samples < 1:
+            raise InputError(f"model.samples is {samples}; give at least 1")
+        if samples > MOST:
+            raise InputError(f"model.samples is {samples}; give at most {MOST}")
         if seed is not None and not 0 <= seed <= LARGEST - samples:
             raise InputError(f"model.seed is {seed}; give a number from 0 to 2**32 less the samples")
         search = Search(spread=1.0, restarts=samples, seed=seed)

@@ -53,8 +53,10 @@ class Search:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.restarts <= MOST:
-            raise InputError(f"search.restarts is {self.restarts}; give at least 1 and at most {MOST}")
+        if self.restarts < 1:
+            raise InputError(f"search.restarts is {self.restarts}; give at least 1")
+        if self.restarts > MOST:
+            raise InputError(f"search.restarts is {self.restarts}; give at most {MOST}")
         if self.keep not in ("all", "best"):
             raise InputError(f'search.keep is "{self.keep}"; give all or best')
         if self.candidates and not self.restarts <= self.candidates <= MOST:

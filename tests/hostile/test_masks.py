@@ -53,7 +53,6 @@ CASES = [
     operator("Mask", "strokes: 1, width: .nan", ["width"]),
     operator("Mask", "drop: .nan", ["drop"]),
     operator("Mask", "drop: 1", ["drop"]),
-    operator("Mask", "box: [0, 0, 1, 1]", ["Mask"]),
     operator("Mask", "holes: 3", ["'holes'"]),
     operator("GaussianBlur", "sigma: .nan", ["sigma"]),
     operator("GaussianBlur", "sigma: -1", ["sigma"]),
