@@ -1,4 +1,4 @@
-"""The list of all cases and what is printed: ``python -m tests.hostile.listing [WORDS]``."""
+"""The list of all cases and what is printed: ``python -m tests.hostile.listing [AREA [WORDS]]``."""
 
 import contextlib
 import shutil
@@ -23,15 +23,10 @@ def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         kit = furnish(Path(temporary, "kit"))
-        for area in AREAS:
-            for case in (
-                import_module(f"tests.hostile.test_{area}").CASES
-                if not words or f"{area}:" in words[0] or ":" not in words[0]
-                else ()
-            ):
-                name = f"{area}: {case.name}"
-                if all(word in name for word in words):
-                    print(_told(name, case, kit, Path(temporary, "place")), flush=True)
+        for area in AREAS if not words else words[:1]:
+            for case in import_module(f"tests.hostile.test_{area}").CASES:
+                if all(word in case.name for word in words[1:]):
+                    print(_told(f"{area}: {case.name}", case, kit, Path(temporary, "place")), flush=True)
 
 
 def _told(name: str, case: Case, kit: Path, folder: Path) -> str:
