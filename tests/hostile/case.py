@@ -19,7 +19,9 @@ import pytest
 from lit_nst.cli import main
 
 CANARY = "CANARY"
-SECONDS, BYTES = 10.0, 1 << 30
+# Of the processor; and by the clock, which other processes slow down.
+SECONDS, PATIENCE = 8.0, 60.0
+BYTES = 1 << 30
 # More than any case needs, and less than the machine has: what asks for it gets an error, not the memory.
 ROOM = 6 << 30
 LEFT = {"logs"}
@@ -128,7 +130,7 @@ def run(arguments: Sequence[str]) -> Outcome:
     outcome = Outcome()
     with _limited(), _printed(outcome), warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
-        before, begin = _memory(reset=True), time.perf_counter()
+        before, begin = _memory(reset=True), time.process_time()
         try:
             main(list(arguments))
             outcome.status = 0
@@ -139,7 +141,7 @@ def run(arguments: Sequence[str]) -> Outcome:
         except Exception as error:
             outcome.status = f"{type(error).__name__}: {error}"[:300]
             outcome.error = error  # type: ignore[attr-defined]
-        outcome.seconds = time.perf_counter() - begin
+        outcome.seconds = time.process_time() - begin
         outcome.bytes = _memory() - before
     outcome.told = [str(one.message) for one in told if not issubclass(one.category, HIDDEN)]
     return outcome
@@ -201,7 +203,7 @@ def _limited() -> Iterator[None]:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     earlier = signal.signal(signal.SIGALRM, stop)
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, hard))
-    signal.setitimer(signal.ITIMER_REAL, 2 * SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
         yield
     finally:

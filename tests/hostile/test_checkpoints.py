@@ -174,6 +174,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES, 20))
+@pytest.mark.parametrize("case", params(CASES, 14))
 def test_refused(case, place):
     check(case, place)

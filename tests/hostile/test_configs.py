@@ -260,11 +260,11 @@ def test_config_is_refused(case, place):
     check(case, place)
 
 
-@pytest.mark.parametrize("case", params(NUMBERS, 20))
+@pytest.mark.parametrize("case", params(NUMBERS, 14))
 def test_number_is_refused(case, place):
     check(case, place)
 
 
-@pytest.mark.parametrize("case", params(TRAINER, 10))
+@pytest.mark.parametrize("case", params(TRAINER, 6))
 def test_trainer_is_refused(case, place):
     check(case, place)

@@ -236,12 +236,12 @@ FEATURES = [
 CASES = [*STYLEGAN, *DIFFUSION, *FEATURES]
 
 
-@pytest.mark.parametrize("case", params(STYLEGAN, 30))
+@pytest.mark.parametrize("case", params(STYLEGAN, 20))
 def test_generator_is_refused(case, place):
     check(case, place)
 
 
-@pytest.mark.parametrize("case", params(DIFFUSION, 8))
+@pytest.mark.parametrize("case", params(DIFFUSION, 5))
 def test_diffusion_model_is_refused(case, place):
     check(case, place)
 

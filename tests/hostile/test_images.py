@@ -200,6 +200,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES, 16))
+@pytest.mark.parametrize("case", params(CASES, 12))
 def test_refused(case, place):
     check(case, place)

@@ -68,6 +68,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES, 12))
+@pytest.mark.parametrize("case", params(CASES, 8))
 def test_refused(case, place):
     check(case, place)

@@ -69,7 +69,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", params(CASES, 10))
+@pytest.mark.parametrize("case", params(CASES, 8))
 def test_refused(case, place):
     check(case, place)
 
@@ -86,7 +86,10 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+SLOW = list(NAMES)[3:]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NAMES])
 def test_any_text_is_a_prompt_and_never_a_place(name, place):
     """It may be cut, with one line of a warning; what is drawn lies in the run's folder alone."""
     before = tree(place)
