@@ -65,7 +65,7 @@ def _wrong(found: object) -> str | None:
     if not isinstance(found, dict):
         return f"a {type(found).__name__} instead of parts by name"
     for name, kind in PARTS.items():
-        if type(found.get(name)) is not kind:
+        if not isinstance(found.get(name), kind):
             return f"it has no {name}" if name not in found else f"its {name} is no {kind.__name__}"
     if not re.fullmatch(r"\d+(\.\d+)*([a-z.+-]\w*)*", found["pytorch-lightning_version"]):
         return "its version is no version"
@@ -86,6 +86,8 @@ def _wrong_tensors(state: dict[str, Any]) -> str | None:
         return "it has no w"
     if not state["w"].is_floating_point():
         return f"its w holds {state['w'].dtype}"
+    if state.get("best", state["w"]).shape != state["w"].shape:
+        return "its best and its w differ in shape"
     return None
 
 
