@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+import yaml
+from jsonargparse import ActionConfigFile, Namespace, get_loader, set_loader  # type: ignore[attr-defined]
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 # Imported classes have short names in configs.
-from lit_nst import callbacks, degradations, features, generators, losses, parallel, tasks  # noqa: F401
+from lit_nst import callbacks, degradations, features, generators, losses, parallel, plain_yaml, tasks  # noqa: F401
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.queue import Checkpoint, Queue, Run, holds_run, run_of
@@ -39,6 +40,18 @@ USAGE = """lit-nst fit --config NAME [--config NAME ...] [--data.ROLE PATH] [--m
   python cli.py convert --help                                      generator files: NVlabs, rosinality, safetensors
   python cli.py render --help                                       draw saved latents again"""
 COMMANDS = ("align", "paste", "convert", "render")
+LARGEST = 1 << 20
+# Letters of a line of an error.
+LONGEST = 1200
+_load_yaml = get_loader("yaml")
+
+
+def _load(text: str) -> Any:
+    plain_yaml.check(text)
+    return _load_yaml(text)
+
+
+set_loader("yaml", _load, exceptions=(yaml.YAMLError, RecursionError, ValueError))
 
 
 class ConfigFile(ActionConfigFile):
@@ -47,14 +60,32 @@ class ConfigFile(ActionConfigFile):
     @staticmethod
     def apply_config(parser: Any, cfg: Any, dest: str, value: Any) -> None:
         """Applies a file; several compose from left to right."""
-        if isinstance(value, str) and Path(value).suffix in {".yaml", ".yml"} and not Path(value).exists():
-            if not (CONFIGS / value).is_file():
+        if value == "":
+            raise TypeError("--config is empty; give a .yaml file")
+        if isinstance(value, str) and Path(value).suffix in {".yaml", ".yml"} and not os.path.exists(value):
+            if not os.path.isfile(CONFIGS / value):
                 known = ", ".join(sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")))
                 raise TypeError(f'there is no "{value}", neither here nor in {CONFIGS} ({known})')
             value = str(CONFIGS / value)
+        _check_file(value)
         parser.reading = value
         ActionConfigFile.apply_config(parser, cfg, dest, value)
         parser.reading = None
+
+
+def _check_file(name: str) -> None:
+    """Refuses a config that is there but is none: it may have no end."""
+    if not os.path.exists(name):
+        return
+    path, advice = Path(name), "give a .yaml file"
+    if not path.is_file():
+        raise TypeError(f"{name} is {'a folder' if path.is_dir() else 'not a regular file'}; {advice}")
+    if path.stat().st_size > LARGEST:
+        raise TypeError(f"{name} is larger than {LARGEST >> 20} MiB, which no config is; {advice}")
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TypeError(f"{name} is no text in UTF-8 ({error.reason} at byte {error.start}); {advice}") from None
 
 
 class Parser(LightningArgumentParser):
@@ -176,7 +207,10 @@ class CLI(LightningCLI):
         if trainer.accelerator == "auto" and not torch.cuda.is_available():
             # Other accelerators lack the double precision of the small matrix products.
             trainer.accelerator = "cpu"
-        return super().instantiate_trainer(**kwargs)
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except TypeError as error:
+            raise InputError(f"--trainer: {error}") from error
 
     def fit(self, model: tasks.Objective, datamodule: Images, ckpt_path: str | None = None, **_: Any) -> None:
         """Computes every row: in batches, in all processes."""
@@ -223,6 +257,8 @@ class CLI(LightningCLI):
 
 def _logger_settings(config: Namespace) -> Any:
     """What the logger of a config is made with; empty where it has none, or several."""
+    if config.trainer is None:
+        raise InputError("trainer is null; give its settings, such as max_steps, or leave it out")
     logger = config.trainer.logger
     return (logger.get("init_args") or {}) if isinstance(logger, Namespace) else {}
 
@@ -243,22 +279,45 @@ def _explain(error: BaseException) -> str:
 
 def _one_line(message: str) -> str:
     """What is wrong, of jsonargparse's explanation of all it tried."""
-    lines = [line.strip(" -\t") for line in message.splitlines()]
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     tried = "Does not validate|Problem with|Expected a <class 'NoneType'>|Expected a path but"
-    noise = re.compile(f"({tried}|Subtypes:|Errors:|Given value|$)")
+    classes = r"Subclass types expect|a class path \(str\)|a dict with"
+    noise = re.compile(f"({tried}|Subtypes:|Errors:|Given value|{classes}|$)")
     kept = list(dict.fromkeys(line for line in lines if not noise.match(line))) or lines
+    # Where a class is fine and refuses a value, the value is what is wrong.
+    kept = [line for line in kept if not line.startswith("Not a valid subclass")] or kept
     text = re.sub(r"a <class '([\w.]+)'>", r"\1", "; ".join(kept)).replace("a typing.Literal", "one of ")
+    text = re.sub("^Unexpected config: *(.*)", r'no config but "\1"; give keys and values, as inversion.yaml has', text)
+    text = re.sub(r"^functools\.partial.* must be a mapping, not (\w+)", r"a \1 stands for settings by name", text)
     # Of several types that would do, the errors do not say what there was instead.
     given = next((line.removeprefix("Given value: ") for line in lines if line.startswith("Given value: ")), "")
-    text = re.sub(r"\.? ?(Got value: )?Namespace\(.*", "", text)
-    text = text if given in text or given.startswith("Namespace(") else f"{text}; got {given}"
+    text = re.sub(r"\.? ?(Got value: )?\[?Namespace\(.*", "", text)
+    text = text if given in text or given.startswith(("Namespace(", "[Namespace(")) else f"{text}; got {given}"
     return re.sub("Expected a dot import path string: (.+)", r'there is no fitting class "\1"', text)
 
 
 def _fail(message: str) -> NoReturn:
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {_shown(message)}", file=sys.stderr)
     sys.exit(2)
+
+
+def _shown(message: str) -> str:
+    """A message as one line of no more than some length that leaves the terminal as it is."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        # What is wrong stands at either end.
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or the machine, has not the memory that was asked for."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # PyTorch has no class for its error of the CPU's memory, or of sizes beyond any.
+    text = str(error)
+    return "can't allocate memory" in text or "Storage size calculation overflowed" in text
 
 
 def main(args: list[str] | None = None) -> None:
@@ -271,8 +330,8 @@ def main(args: list[str] | None = None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # The last one asks a sampling for the state before its step; that after it is the one to go on from.
     eval_mode, specs = "Found .* module.* in eval mode", (".*LeafSpec.*", ".*isinstance.treespec.*")
-    moved = "The dirpath has changed"
-    for text in (eval_mode, *specs, moved, "Using ModelCheckpoint with manual optimization"):
+    moved, endless = "The dirpath has changed", "`max_epochs` was not set"
+    for text in (eval_mode, *specs, moved, endless, "Using ModelCheckpoint with manual optimization"):
         warnings.filterwarnings("ignore", text)
     warnings.filterwarnings("ignore", module="jsonargparse|lightning.pytorch.cli")
     given = sys.argv[1:] if args is None else args
@@ -287,4 +346,8 @@ def main(args: list[str] | None = None) -> None:
         else:
             CLI(args)
     except (InputError, MisconfigurationException, OSError) as error:
-        _fail(" ".join(str(error).split()))
+        _fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        _fail("there is not enough memory; give smaller or fewer pictures, a smaller --data.size, or fewer restarts")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ For each photo: NAME.png, NAME.json (what `paste` needs to put it back) and NAME
 
 # Of the record's format.
 VERSION = 1
+# Bytes, of most file systems.
+LONGEST_NAME = 255
 TALL, WIDE, GAP = 512, 1024, 16
 LINE, EYES, MOUTH, HALO = (255, 140, 0), (0, 160, 255), (255, 60, 120), (255, 255, 255)
 _FINE = 3
@@ -134,6 +137,8 @@ def _check_outputs(photos: Sequence[Path], options: argparse.Namespace) -> None:
         inputs |= {file.resolve(): "a file of landmarks" for file in files}
     written = set[Path]()
     for path in (path for photo in photos for path in _outputs(photo, options)):
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise InputError(f"--out: the name {path.name[:40]}… is too long for a file; give the photo a shorter one")
         if path.resolve() in inputs:
             raise InputError(f"--out: {path} is {inputs[path.resolve()]}; give another folder")
         if path.resolve() in written:

@@ -1,6 +1,7 @@
 """The pictures of a run, by role."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lit_nst.data.read import Alpha, image_size, list_images, read_image, read_mask
+from lit_nst.data.read import MAX_PIXELS, Alpha, image_size, list_images, read_image, read_mask
 from lit_nst.data.resize import Fit, fit_image, fit_inside, fit_mask, size_inside
 from lit_nst.errors import InputError
 
@@ -77,6 +78,8 @@ class Images(LightningDataModule):
         sides = () if size is None else size if isinstance(size, tuple) else (size,)
         if not all(1 <= side <= LONGEST for side in sides):
             raise InputError(f"--data.size is {size}; give sides of 1 to {LONGEST} pixels")
+        if math.prod(sides) > MAX_PIXELS:
+            raise InputError(f"--data.size is {size}; give no more than {MAX_PIXELS:,} pixels")
         if not 0 < style_scale <= LONGEST:
             raise InputError(f"--data.style_scale is {style_scale:g}; give a positive factor")
         self._files: dict[str, list[Path]] = {}
@@ -174,7 +177,7 @@ class Images(LightningDataModule):
         """Height and width of the generated pictures, by ``size`` and the pictures of a role.
 
         Raises:
-            InputError: The pictures differ in size, and none was given; or as ``files``.
+            InputError: The pictures differ in size, and none was given; too many pixels; or as ``files``.
         """
         if isinstance(self.size, tuple):
             return self.size
@@ -184,7 +187,12 @@ class Images(LightningDataModule):
         first, (height, width) = next(iter(sizes.items()))
         if self.size is not None:
             scale = self.size / max(height, width)
-            return max(1, round(height * scale)), max(1, round(width * scale))
+            height, width = max(1, round(height * scale)), max(1, round(width * scale))
+            if height * width > MAX_PIXELS:
+                raise InputError(
+                    f"--data.size is {self.size}: {height}×{width}, more than {MAX_PIXELS:,} pixels; give less"
+                )
+            return height, width
         for path, (h, w) in sizes.items():
             if (h, w) != (height, width):
                 raise InputError(f"{path} is {h}×{w}, but {first} is {height}×{width}; give --data.size")

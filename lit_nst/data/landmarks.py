@@ -141,6 +141,10 @@ def _read(path: Path, name: str | None) -> Any:
     if suffix == ".json":
         return _of_picture(json.loads(path.read_text("utf-8")), name)
     if suffix == ".npy":
+        with path.open("rb") as file:
+            if file.read(6) != b"\x93NUMPY":
+                # Else NumPy takes it for a pickle, and tells how to run that.
+                raise ValueError("not an array of NumPy")
         return np.load(path, allow_pickle=False)
     if suffix in (".csv", ".txt"):
         return _rows(path.read_text("utf-8-sig"))

@@ -164,6 +164,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings(), path.open("rb") as file:
             # MAX_PIXELS takes the place of Pillow's own limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # What it tells of broken parts is not for the terminal; what cannot be read is an error.
+            warnings.filterwarnings("ignore", module="PIL")
             picture = Image.open(file, formats=_FORMATS)
             _check_size(path, *picture.size)
             yield picture

@@ -9,6 +9,7 @@ from lit_nst.degradations.base import Degradation
 from lit_nst.errors import InputError
 from lit_nst.functional.random import generator, normal
 
+# Strokes: many fewer leave nothing.
 _SEGMENTS, _STEP, _TURN = 8, 0.1, 0.6  # of a stroke; its step in shares of the sides, its turn in radians
 
 

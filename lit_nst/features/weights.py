@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lit_nst.checkpoints import reason
 from lit_nst.embedded import locate
 from lit_nst.errors import InputError, quote
 from lit_nst.features.modules import Pooling
@@ -87,7 +88,9 @@ def state_dict(found: str, enum: str) -> dict[str, Tensor]:
         state = torch.load(found, map_location="cpu", weights_only=True)
     except Exception as error:
         raise _unreadable(found, error) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise InputError(f"features.weights: {found} is not a state dict; save one with torch.save(net.state_dict())")
     return state
 
@@ -162,8 +165,7 @@ def _download(enum: str) -> dict[str, Tensor]:
 
 
 def _unreadable(found: str, error: Exception) -> InputError:
-    reason = quote(str(error).partition("\n")[0], 200) or type(error).__name__
-    return InputError(f"features.weights: {found} cannot be read ({reason}); give {CHOICES}")
+    return InputError(f"features.weights: {found} cannot be read ({reason(error)}); give {CHOICES}")
 
 
 def _some(keys: list[str]) -> str:

@@ -171,7 +171,8 @@ class Regulariser(nn.Module):
 
 
 def _weights(term: Loss | Regulariser) -> list[float]:
-    weights = [float(weight) for weight in (term.weight if isinstance(term.weight, list) else [term.weight])]
+    given: list[float | None] = term.weight if isinstance(term.weight, list) else [term.weight]  # type: ignore[assignment]
+    weights = [math.nan if weight is None else float(weight) for weight in given]
     if not weights or not all(0 <= weight <= HEAVIEST for weight in weights):
         raise InputError(
             f"{type(term).__name__}: weight is {term.weight}; give a number from 0 to {HEAVIEST:g}, or several"

@@ -2,14 +2,13 @@
 
 import io
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 
-from lit_nst.errors import InputError
+from lit_nst.checkpoints import read_checkpoint
 from lit_nst.files import write_atomically
 
 
@@ -24,13 +23,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Reads a checkpoint, weights only.
 
         Raises:
-            InputError: The file is damaged, or holds more than tensors and plain values.
+            InputError: The file is damaged, holds more than tensors and plain values, or is no checkpoint of a run.
         """
-        try:
-            return super().load_checkpoint(path, *args, **kwargs)
-        except (RuntimeError, EOFError, UnpicklingError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"--ckpt_path: {path} is damaged or no checkpoint of a run ({reason})") from None
+        return read_checkpoint(
+            Path(path), lambda: super(AtomicCheckpointIO, self).load_checkpoint(path, *args, **kwargs)
+        )
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         """Saves tensors and plain values, readable with ``weights_only=True``."""

@@ -17,6 +17,7 @@ from lit_nst.losses import Loss, Regulariser
 from lit_nst.optimizers import RowLBFGS
 from lit_nst.tasks.candidates import nearest_samples
 from lit_nst.tasks.objective import Objective
+from lit_nst.tasks.optimizer import check_optimizer
 from lit_nst.tasks.schedule import Phases, Ramp, jitter
 from lit_nst.tasks.search import Search
 
@@ -54,6 +55,7 @@ class Task(Objective):
         super().__init__(generator, features, compared, regulariser, search, blend, cap, floor)
         self.optimizer = optimizer
         self.extra_rows, self.reported = list[str](), set[int]()
+        self._resumed: dict[str, Any] | None = None
 
     @property
     def row_state(self) -> tuple[str, ...]:
@@ -75,6 +77,11 @@ class Task(Objective):
             self.register_buffer(name, torch.zeros(shape))
         for name, value in (("best_loss", float("inf")), ("first_loss", float("inf")), ("stopped", -1)):
             self.register_buffer(name, torch.full(shape[:1], value))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what the optimiser, which is made later, is compared with."""
+        super().on_load_checkpoint(checkpoint)
+        self._resumed = next(iter(checkpoint.get("optimizer_states", [])), None)
 
     def on_fit_start(self) -> None:
         """Measures the references, and takes the nearest samples as start of a run that begins."""
@@ -181,7 +188,8 @@ class Task(Objective):
         try:
             optimizer = self.optimizer([self.w])
         except (TypeError, ValueError) as error:
-            raise InputError(f"--model.optimizer: {error}") from None
+            raise InputError(f"--model.optimizer: {error}; give another value") from None
+        check_optimizer(optimizer, self.w, self._resumed)
         if isinstance(optimizer, RowLBFGS):
             return self._line_searches(optimizer)
         if isinstance(optimizer, torch.optim.LBFGS) and self.shard.total > 1:

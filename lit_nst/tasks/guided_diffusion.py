@@ -17,7 +17,7 @@ from lit_nst.losses import Loss, Regulariser
 from lit_nst.samplers import Denoising, Process, Sampler
 from lit_nst.tasks.guidance import Cfg, Guidance, Guide, Guided, Prompted
 from lit_nst.tasks.objective import Objective
-from lit_nst.tasks.search import Search
+from lit_nst.tasks.search import MOST, Search
 
 # PyTorch keeps 32 bits of a seed.
 LONGEST, LARGEST = 60, 2**32
@@ -98,6 +98,8 @@ class GuidedDiffusion(Objective):
         }
         if not isinstance(samples, int) or samples < 1:
             raise InputError(f"model.samples is {samples}; give at least 1")
+        if samples > MOST:
+            raise InputError(f"model.samples is {samples}; give at most {MOST}")
         if seed is not None and not 0 <= seed <= LARGEST - samples:
             raise InputError(f"model.seed is {seed}; give a number from 0 to 2**32 less the samples")
         search = Search(spread=1.0, restarts=samples, seed=seed)

@@ -35,8 +35,8 @@ class Search:
             ``--seed_everything``.
 
     Raises:
-        InputError: No start at all; too few or too many candidates; a negative spread or jitter; a ramp that is no
-            share of the run.
+        InputError: No start at all, or too many; too few or too many candidates; a negative spread or jitter; a ramp
+            that is no share of the run.
     """
 
     start: str = "center"

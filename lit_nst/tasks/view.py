@@ -9,6 +9,9 @@ from torch import Tensor
 from lit_nst.errors import InputError
 from lit_nst.features import Features
 
+# Side that a network can see of a picture enlarged for it.
+HIGHEST = 4096
+
 
 class View:
     """Pictures → layers, at one or several sizes.
@@ -27,7 +30,7 @@ class View:
         layers: Those of the network that are needed.
 
     Raises:
-        InputError: Layers without a network, a scale that is no whole number, or a cap below 1.
+        InputError: Layers without a network, a scale that is no whole number, or a cap or a floor out of range.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class View:
         for name, side in (("cap", cap), ("floor", floor)):
             if side is not None and side < 1:
                 raise InputError(f"model.{name} is {side}; give at least 1, or null")
+        if floor is not None and floor > HIGHEST:
+            raise InputError(f"model.floor is {floor}; give at most {HIGHEST}, or null")
         self.cap, self.floor = cap, floor
         self.wanted: dict[int, list[str]] = {}
         for layer in layers:

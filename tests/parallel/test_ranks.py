@@ -82,10 +82,10 @@ def test_forks_agree_on_what_the_first_one_says(tmp_path):
     ranks = Ranks(trainer(2, "rows_fork").strategy)
 
     def work():
-        pids = [ranks.agree(os.getpid) for _ in range(2)]
+        said = [ranks.agree(lambda call=call: [os.getpid(), call]) for call in range(2)]
         ranks.close()
         assert ranks._store is None
-        known = [ranks.rank, ranks.size, ranks.local, os.getpid(), pids, torch.distributed.is_initialized()]
+        known = [ranks.rank, ranks.size, ranks.local, os.getpid(), said, torch.distributed.is_initialized()]
         (tmp_path / str(ranks.rank)).write_text(json.dumps(known))
         return ranks.rank, ranks.orphaned()
 
@@ -93,8 +93,8 @@ def test_forks_agree_on_what_the_first_one_says(tmp_path):
     first, second = (json.loads((tmp_path / str(rank)).read_text()) for rank in range(2))
     pid = first[3]
     assert os.getpid() != pid != second[3]
-    assert first == [0, 2, 0, pid, [pid, pid], False]
-    assert second == [1, 2, 1, second[3], [pid, pid], False]
+    assert first == [0, 2, 0, pid, [[pid, 0], [pid, 1]], False]
+    assert second == [1, 2, 1, second[3], first[4], False]
 
 
 def test_bad_input_is_said_once_by_the_process_that_waits_for_forks(tmp_path):

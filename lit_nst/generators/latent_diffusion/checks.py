@@ -21,6 +21,8 @@ OTHERS = {
 }
 VAES = ("AutoencoderKL", "AutoencoderTiny")
 PREDICTIONS = ("epsilon", "v_prediction", "flow_prediction", "sample")
+# Of the training; the usual number is 1000.
+MOST_STEPS = 100_000
 Config = Mapping[str, Any]
 
 
@@ -99,11 +101,14 @@ def scheduler(config: Config, path: Path) -> dict[str, Any]:
     Old folders lack both entries, and the classes' own defaults are those of pixels.
 
     Raises:
-        InputError: Another kind of prediction.
+        InputError: No class, another kind of prediction, or a strange number of steps.
     """
     name = config.get("_class_name")
     if not isinstance(name, str):
         raise InputError(f"{path}: names no scheduler class; get the file again")
+    steps = config.get("num_train_timesteps", 1000)
+    if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+        raise InputError(f"{path}: num_train_timesteps is {str(steps)[:80]}; it can be 1 to {MOST_STEPS}")
     flow = name.startswith("FlowMatch")
     prediction = config.get("prediction_type", "flow_prediction" if flow else "epsilon")
     if prediction not in PREDICTIONS:

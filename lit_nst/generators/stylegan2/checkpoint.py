@@ -1,5 +1,6 @@
 """Generator files of every kind: which one it is, and who reads it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def resolve(weights: str) -> Path:
     path = Path(weights)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f'generator weights "{weights}": no such kind of file; {CHOICES}')
-    if not path.is_file():
+    # os.path answers False where Path would raise, such as for a name that is too long.
+    if not os.path.isfile(path):
         raise InputError(f'generator weights "{weights}": no such file; {CHOICES}')
     return path
 
