@@ -21,7 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lit_nst import callbacks, degradations, features, generators, losses, parallel, plain_yaml, tasks  # noqa: F401
 from lit_nst.data import Images
 from lit_nst.errors import InputError
-from lit_nst.queue import Checkpoint, Queue, Run, holds_run, run_of
+from lit_nst.queue import Checkpoint, Queue, Run, Stopped, holds_run, run_of
 
 _HERE = Path(__file__).resolve().parent
 CONFIGS = next((path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir()), _HERE / "configs")
@@ -345,6 +345,10 @@ def main(args: list[str] | None = None) -> None:
             import_module(f"lit_nst.commands.{given[0]}").main(given[1:])
         else:
             CLI(args)
+    except Stopped as stopped:
+        if stopped.line is not None:
+            print(stopped.line, file=sys.stderr)
+        raise
     except (InputError, MisconfigurationException, OSError) as error:
         _fail(str(error))
     except (MemoryError, RuntimeError) as error:

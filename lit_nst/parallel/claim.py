@@ -33,11 +33,12 @@ class Claim:
         _held.add(self)
 
     @classmethod
-    def take(cls, folder: Path, alone: bool = False) -> Self | None:
+    def take(cls, folder: Path, alone: bool = False, make: bool = True) -> Self | None:
         """Claims a folder, without waiting.
 
         Args:
-            folder: Made where it is missing.
+            folder: Which one.
+            make: The folder is made where it is missing; else there is no claim then.
             alone: There is one process, which works where files cannot be locked too, on its own risk.
 
         Returns:
@@ -48,7 +49,8 @@ class Claim:
             InputError: Files cannot be locked there.
             OSError: The folder cannot be made or written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             claim = cls(os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666))
         except FileNotFoundError:

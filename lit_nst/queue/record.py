@@ -15,7 +15,7 @@ from lit_nst.files import write_atomically
 
 NAME = "config.yaml"
 # What says which problem a run is, but for what changes no result.
-PROBLEM, FREE = ("seed_everything", "model", "data"), {"data.unreadable"}
+PROBLEM, FREE = ("seed_everything", "model", "data", "callbacks"), {"data.unreadable"}
 
 
 class Record(Callback):
@@ -32,10 +32,9 @@ class Record(Callback):
         self.started = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the file, where a run begins."""
+        """Writes the file; of a run that goes on, that of the last command."""
         self.started = True
-        if not (self.folder / NAME).is_file():
-            write_atomically(self.folder / NAME, self.text.encode())
+        write_atomically(self.folder / NAME, self.text.encode())
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Takes away what a run left that never started."""
@@ -63,6 +62,9 @@ def check_same(file: Path, text: str) -> None:
     saved, own = (yaml.safe_load(source) for source in (file.read_text(encoding="utf-8"), text))
     if not isinstance(saved, dict):
         raise InputError(f"{file} is not the config of a run; put the run's own there")
+    for config in (saved, own):
+        trainer = config.get("trainer")
+        config["callbacks"] = _changing(trainer.get("callbacks") if isinstance(trainer, dict) else None)
     found = [key for part in PROBLEM if part in saved for key in _differing(saved[part], own.get(part), part)]
     if found := [key for key in found if key not in FREE]:
         named = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
@@ -70,6 +72,13 @@ def check_same(file: Path, text: str) -> None:
             f"--ckpt_path: this run and {file} differ in {named}; "
             "give that config, or begin a new run from the checkpoint with --trainer.logger.init_args.version NAME"
         )
+
+
+def _changing(callbacks: Any) -> list[Any]:
+    """Of the callbacks in a config those that change the problem."""
+    entries = callbacks if isinstance(callbacks, list) else []
+    names = tuple(f"lit_nst.callbacks.{kind}" for kind in ("Degrade", "Average"))
+    return [entry for entry in entries if isinstance(entry, dict) and str(entry.get("class_path")).startswith(names)]
 
 
 def _differing(a: Any, b: Any, key: str) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
 from lit_nst.parallel import Claim, Ranks, memory
-from lit_nst.queue.checkpoint import BATCHES, FOLDER, Checkpoint, holds_run, run_of
+from lit_nst.queue.checkpoint import BATCHES, FOLDER, LAST, Checkpoint, holds_run, run_of
 from lit_nst.queue.folder import DONE, RunFolder
 from lit_nst.queue.parts import divide, join
 from lit_nst.queue.record import NAME, Record, check_same, remove_empty
@@ -35,7 +36,7 @@ from lit_nst.queue.units import Unit, cut, plan
 from lit_nst.tasks import Objective
 from lit_nst.tasks.shard import check_strategy, check_trainer
 
-GIB, LEFT_OUT, FEW, CLAIM = 2**30, 3, 4, ".claim"
+GIB, BAD_INPUT, LEFT_OUT, FEW, CLAIM = 2**30, 2, 3, 4, ".claim"
 
 
 class Queue:
@@ -104,6 +105,7 @@ class Run:
 
     def _process(self) -> None:
         path, most, origin = self.ranks.agree(self._prepare)
+        self.ranks.close()
         if path is None:
             return
         # Every process logs and saves what it computes.
@@ -112,9 +114,18 @@ class Run:
         self.folder = RunFolder(Path(path), self.task.lay_out(self.data))
         source = None if origin is None else Path(origin)
         steps = self.trainer.max_steps
-        Search(self.task, self.data, self.folder, self.ranks, self._unit_trainer, most, steps, source).run()
+        search = Search(self.task, self.data, self.folder, self.ranks, self._unit_trainer, most, steps, source)
         if self.ranks.rank == 0:
+            search.run()
             self._finish()
+            return
+        try:
+            search.run()
+        except (InputError, OSError) as error:
+            # The first process ends with its status and leaves the word to it.
+            line = " ".join(str(error).split())
+            print(f"error: process {self.ranks.rank + 1} of {self.ranks.size}: {line}", file=sys.stderr)
+            raise SystemExit(BAD_INPUT) from None
 
     def _prepare(self) -> tuple[str | None, int, str | None]:
         """Opens the folder and cuts the rows into units; the first process does so."""
@@ -151,6 +162,8 @@ class Run:
                 )
             return own, None
         run, origin = run_of(self.checkpoint)
+        if origin is not None and origin.resolve() == (own / FOLDER / LAST).resolve():
+            origin = None
         if run.resolve() != own.resolve():
             if origin is None:
                 raise InputError(f"--ckpt_path: {self.checkpoint} is a run, and this one is to be {own}; give its file")
@@ -194,8 +207,7 @@ class Run:
         if [*taken, *fresh] == [folder.whole]:
             folder.make([folder.whole])
             return
-        if not (folder.path / NAME).is_file():
-            write_atomically(folder.path / NAME, self.config.encode())
+        write_atomically(folder.path / NAME, self.config.encode())
         for unit in kept:
             if len(parts[unit]) > 1:
                 divide(folder, unit, parts[unit], origin)

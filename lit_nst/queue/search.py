@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lit_nst.callbacks import Part, write_part
 from lit_nst.data import Images
 from lit_nst.errors import InputError
-from lit_nst.parallel import Claim, Ranks, memory
+from lit_nst.parallel import AtomicCheckpointIO, Claim, Ranks, memory
 from lit_nst.queue.folder import PART, RunFolder
 from lit_nst.queue.parts import divide
 from lit_nst.queue.units import Unit, halves, turn
@@ -24,6 +24,19 @@ from lit_nst.tasks import Objective
 
 TERMINATED, INTERRUPTED, GRACE, PAUSE = 143, 130, 60.0, 0.2
 MakeTrainer = Callable[[Path, list[int], dict[int, str], list[Callback]], Trainer]
+
+
+class Stopped(SystemExit):
+    """The end of a run that was told to stop, and how to go on with it.
+
+    Args:
+        status: Exit status.
+        line: What the user is told; None: another process does so.
+    """
+
+    def __init__(self, status: int, line: str | None) -> None:
+        super().__init__(status)
+        self.line = line
 
 
 class Watch(Callback):
@@ -81,15 +94,14 @@ class Search:
         except SIGTERMException:
             self.ranks.stop(signal.SIGTERM)
             self.ranks.wait(GRACE)
-            self._say(f"stopped by SIGTERM; go on with the same command and --ckpt_path {self.folder.path}")
-            raise SystemExit(TERMINATED) from None
+            raise Stopped(TERMINATED, self._advice("stopped by SIGTERM")) from None
 
     def _one(self) -> bool:
         """Computes one unit; False: there is none that this process could take."""
         for unit in turn(self.folder.units(), self.ranks.rank, self.ranks.size):
             if (
                 self.folder.done(unit)
-                or (claim := Claim.take(self.folder.folder(unit), alone=self.ranks.size == 1)) is None
+                or (claim := Claim.take(self.folder.folder(unit), alone=self.ranks.size == 1, make=False)) is None
             ):
                 continue
             with claim:
@@ -113,9 +125,12 @@ class Search:
             return
         origin = self.folder.checkpoint(unit) if self.folder.begun(unit) else None
         origin = self.origin if self.origin is not None and unit == self.folder.whole else origin
-        if origin is not None and (self.folder.folder(unit) / PART).is_file() and self._ended(origin):
-            self.folder.finish(unit)
-            return
+        if origin is not None and origin != self.origin and self._ended(origin):
+            if (self.folder.folder(unit) / PART).is_file():
+                self.folder.finish(unit)
+                return
+            # Its results are gone, and no step is left that would lead to them.
+            origin = None
         rows, unreadable = self._rows(unit, origin)
         if not rows:
             write_part(self.folder.folder(unit) / PART, Part.empty(unreadable))
@@ -124,15 +139,15 @@ class Search:
         self.folder.finish(unit)
 
     def _ended(self, checkpoint: Path) -> bool:
-        found = torch.load(checkpoint, weights_only=True, map_location="cpu")
-        return int(found["global_step"]) >= self.steps
+        return int(_read(checkpoint)["global_step"]) >= self.steps
 
     def _rows(self, unit: Unit, origin: Path | None) -> tuple[list[int], dict[int, str]]:
         """The rows to compute, and why the others are left out."""
         rows = list(unit.rows)
         if origin is not None:
-            known = torch.load(origin, weights_only=True, map_location="cpu").get("rows")
-            rows = rows if known is None else known
+            known = _read(origin).get("rows")
+            # Of another run, whose rows these are not, the task refuses it.
+            rows = known if known is not None and set(known) <= set(rows) else rows
         if self.data.unreadable == "stop":
             return rows, {}
         reasons = {row: self.task.unreadable(row, self.data) for row in unit.rows if origin is None or row not in rows}
@@ -150,6 +165,10 @@ class Search:
             if not memory.is_out_of_memory(error):
                 raise
         else:
+            if not (self.folder.folder(unit) / PART).is_file():
+                raise InputError(
+                    f"--ckpt_path: {origin} has taken all {self.steps} steps; give more --trainer.max_steps"
+                )
             return True
         # After the except clause, whose traceback holds all tensors of the step.
         _free()
@@ -164,8 +183,7 @@ class Search:
         except SystemExit as error:
             if trainer.interrupted and error.code == 1 and not isinstance(error, SIGTERMException):
                 # Lightning's answer to Ctrl-C.
-                self._say(f"interrupted; go on with the same command and --ckpt_path {self.folder.path}")
-                raise SystemExit(INTERRUPTED) from None
+                raise Stopped(INTERRUPTED, self._advice("interrupted")) from None
             raise
 
     def _halve(self, unit: Unit, rows: list[int]) -> None:
@@ -181,12 +199,17 @@ class Search:
         divide(self.folder, unit, parts, None if self.folder.begun(unit) else self.origin)
         self.most = max(self.most, len(parts[0]))
 
-    def _say(self, line: str) -> None:
-        if self.ranks.rank == 0:
-            print(line, file=sys.stderr, flush=True)
+    def _advice(self, what: str) -> str | None:
+        if self.ranks.rank:
+            return None
+        return f"{what}; go on with the same command and --ckpt_path {self.folder.path}"
 
     def _tell(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    return AtomicCheckpointIO().load_checkpoint(checkpoint, weights_only=True)
 
 
 def _free() -> None:
