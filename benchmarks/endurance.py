@@ -1,43 +1,87 @@
 """Runs over two processes that are killed and go on, a long one, and what two processes are worth.
 
     python benchmarks/endurance.py kills        # 100 small runs, killed at random moments
-    python benchmarks/endurance.py long         # 500 targets, two processes, six kills; memory over time
+    python benchmarks/endurance.py long         # 500 targets, two processes, six kills: results, memory over time
     python benchmarks/endurance.py throughput   # one process, two, and two that have nothing to do with each other
 
-Needs Linux's ``/proc``.
+Needs Linux's ``/proc``. One thread in each process.
 """
-
-import os
-
-# Forks keep no pool of threads.
-os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import argparse
 import gc
-import json
+import os
+import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-begun = time.perf_counter()
 import torch
 from kills import kills
+from long_run import long_run
+from measure import record
+from throughput import throughput
 from warm import observe
 
 
+def tables(name: str, found: dict[str, Any]) -> list[str]:
+    """The figures in Markdown."""
+    if name == "throughput":
+        lines = ["| batch | one process | two | two unrelated | two over one | two over two unrelated |", "|---" * 6 + "|"]
+        for batch, each in found["median"].items():
+            rates = " | ".join(f"{each[kind]:.1f}" for kind in ("one", "two", "unrelated"))
+            lines.append(f"| {batch} | {rates} | {each['two_over_one']:.2f}× | {each['two_over_unrelated']:.2f}× |")
+        return lines
+    if name == "kills":
+        lines = [
+            f"{found['identical']} of {found['runs']} runs as the one that was left alone, after {found['kills']} kills; "
+            f"{found['tracebacks']} tracebacks, {found['litter']} files left over.",
+            "",
+            "| killed while at | times |",
+            "|---|---|",
+        ]
+        return [*lines, *(f"| {what} | {times} |" for what, times in found["phases"].items())]
+    lines = ["| process of so many units | MiB, first third | last third | MiB per unit |", "|---" * 4 + "|"]
+    for each in (*found["memory_of_one_process"]["processes"], *found["memory_of_two_processes"]["processes"]):
+        figures = f"{each['first_third_mib']} | {each['last_third_mib']} | {each['mib_per_unit']}"
+        lines.append(f"| {each['units']} | {figures} |")
+    return lines
+
+
 def main() -> None:
-    torch.set_num_threads(1)
+    """Runs one of the three, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=100)
+    parser.add_argument("part", choices=("kills", "long", "throughput", "all"), nargs="?", default="all")
+    parser.add_argument("--small", action="store_true", help="a few of each, no result is written")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cases", type=int, default=100, help="runs that are killed")
+    parser.add_argument("--rounds", type=int, default=3, help="of the throughput")
     arguments = parser.parse_args()
-    gc.collect()
-    gc.freeze()
+    small, seed = arguments.small, arguments.seed
+    # A pool of threads does not survive a fork.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
     observe()
-    folder = Path(tempfile.mkdtemp(prefix="endurance_"))
-    print(folder, time.perf_counter() - begun, flush=True)
-    print(json.dumps(kills(folder, arguments.cases, arguments.seed), indent=1))
+    gc.freeze()
+    parts = {
+        "kills": lambda place: kills(place, 4 if small else arguments.cases, seed),
+        "throughput": lambda place: throughput(
+            place, *((1, (1, 16), 0.7) if small else (arguments.rounds, (1, 4, 16, 64)))
+        ),
+        "long": lambda place: long_run(place, *((20, 2) if small else (500, 6)), seed),
+    }
+    for name, part in parts.items():
+        if arguments.part not in (name, "all"):
+            continue
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}_"))
+        found = part(folder)
+        record(f"endurance_{name}", found, dry=small)
+        print("\n" + "\n".join(tables(name, found)))
+        if found.get("differ") or found.get("identical") != found.get("runs"):
+            print(f"see {folder}")
+        else:
+            shutil.rmtree(folder)
+    gc.unfreeze()
 
 
-main()
+if __name__ == "__main__":
+    main()

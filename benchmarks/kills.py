@@ -24,7 +24,7 @@ from lit_nst.generators.stylegan2 import network
 ROWS, STEPS, BATCHES, MOST, WAIT = 6, 8, (1, 2, 3, 4, 64), 12, 120.0
 RUN, LOG = Path("logs/tiny/run"), "log"
 # Where a process stands still to be killed, at which time of how many that it comes there.
-AIMS = {PHASES.index(name): 3 for name in PHASES} | {PHASES.index(name): 12 for name in ("step", "checkpoint", "write")}
+AIMS = {PHASES.index(name): 2 for name in PHASES[1:]} | {PHASES.index(name): 10 for name in ("step", "checkpoint", "write")}
 CONFIG = """
 model:
   class_path: Inversion

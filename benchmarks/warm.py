@@ -31,7 +31,7 @@ from lit_nst.tasks import Inversion
 
 # What a process is at: outer ones first, as far as they lie in each other.
 PHASES = (
-    "launch", "prepare", "rehearse", "cut", "divide", "loop", "set up", "step", "checkpoint", "results", "finish",
+    "launch", "prepare", "rehearse", "cut", "divide", "loop", "fit", "step", "checkpoint", "results", "finish",
     "wait", "consolidate", "join", "tidy", "write",
 )  # fmt: skip
 HOLD, STARTED = 2.0, 0.001
@@ -99,7 +99,7 @@ def observe() -> None:
     for owner, name, what in (
         (run.Run, "_prepare", "prepare"), (run.Run, "_cut", "cut"), (run.Run, "_finish", "consolidate"),
         (run, "rehearse", "rehearse"), (run, "divide", "divide"), (search, "divide", "divide"), (run, "join", "join"),
-        (run, "_tidy", "tidy"), (search.Search, "run", "loop"), (search.Search, "_fit", "set up"),
+        (run, "_tidy", "tidy"), (search.Search, "run", "loop"), (search.Search, "_fit", "fit"),
         (search.Search, "_wait", "wait"), (Inversion, "training_step", "step"),
         (AtomicCheckpointIO, "save_checkpoint", "checkpoint"), (Results, "on_train_end", "results"),
         (RunFolder, "finish", "finish"), (os, "fsync", "write"),

@@ -257,8 +257,9 @@ class CLI(LightningCLI):
 
 def _logger_settings(config: Namespace) -> Any:
     """What the logger of a config is made with; empty where it has none, or several."""
-    if config.trainer is None:
-        raise InputError("trainer is null; give its settings, such as max_steps, or leave it out")
+    if not isinstance(config.trainer, Namespace):
+        found = "null" if config.trainer is None else "no mapping"
+        raise InputError(f"trainer is {found}; give its settings, such as max_steps, or leave it out")
     logger = config.trainer.logger
     return (logger.get("init_args") or {}) if isinstance(logger, Namespace) else {}
 

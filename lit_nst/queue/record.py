@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
+from lit_nst.queue.checkpoint import holds_run
 
 NAME = "config.yaml"
 # What says which problem a run is, but for what changes no result.
@@ -24,29 +24,14 @@ class Record(Callback):
     Args:
         folder: Of the run.
         text: Of the file.
-        made: Folders that this run has made, the inner ones first.
     """
 
-    def __init__(self, folder: Path, text: str, made: Sequence[Path]) -> None:
-        self.folder, self.text, self.made = folder, text, made
-        self.started = False
+    def __init__(self, folder: Path, text: str) -> None:
+        self.folder, self.text = folder, text
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the file; of a run that goes on, that of the last command."""
-        self.started = True
         write_atomically(self.folder / NAME, self.text.encode())
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Takes away what a run left that never started."""
-        if self.started:
-            return
-        if isinstance(trainer.logger, TensorBoardLogger):
-            trainer.logger.finalize("failed")
-            for file in self.folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
-                file.unlink()
-        if self.made:
-            (self.folder / ".claim").unlink(missing_ok=True)
-        remove_empty(self.made)
 
 
 def check_same(file: Path, text: str) -> None:
@@ -86,6 +71,21 @@ def _differing(a: Any, b: Any, key: str) -> list[str]:
     if isinstance(a, dict) and isinstance(b, dict):
         return [found for name in a for found in _differing(a[name], b.get(name), f"{key}.{name}")]
     return [] if a == b else [key]
+
+
+def clear_away(folder: Path, made: Sequence[Path]) -> None:
+    """Takes away what a run left that never started.
+
+    Args:
+        folder: Of the run.
+        made: Folders that it has made, the inner ones first.
+    """
+    if holds_run(folder):
+        return
+    for file in folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
+        file.unlink()
+    (folder / ".claim").unlink(missing_ok=True)
+    remove_empty(made)
 
 
 def remove_empty(folders: Sequence[Path]) -> None:

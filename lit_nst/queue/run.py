@@ -29,7 +29,7 @@ from lit_nst.parallel import Claim, Ranks, memory
 from lit_nst.queue.checkpoint import BATCHES, FOLDER, LAST, Checkpoint, holds_run, run_of
 from lit_nst.queue.folder import DONE, RunFolder
 from lit_nst.queue.parts import divide, join
-from lit_nst.queue.record import NAME, Record, check_same, remove_empty
+from lit_nst.queue.record import NAME, Record, check_same, clear_away, remove_empty
 from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search, csvs
 from lit_nst.queue.units import Unit, cut, plan
@@ -116,7 +116,10 @@ class Run:
         steps = self.trainer.max_steps
         search = Search(self.task, self.data, self.folder, self.ranks, self._unit_trainer, most, steps, source)
         if self.ranks.rank == 0:
-            search.run()
+            try:
+                search.run()
+            finally:
+                clear_away(self.folder.path, self.made)
             self._finish()
             return
         try:
@@ -243,7 +246,7 @@ class Run:
             if isinstance(callback, Checkpoint):
                 callback.dirpath = str(folder / FOLDER)
         if folder == self.folder.path:
-            own.append(Record(folder, self.config, getattr(self, "made", [])))
+            own.append(Record(folder, self.config))
         return self._trainer([*own, *callbacks], folder, self.logger(folder), self.ranks.rank == 0)
 
     def _rehearsal_trainer(self, rehearsal: Callback) -> Trainer:

@@ -24,7 +24,7 @@ SECONDS, PATIENCE = 8.0, 60.0
 BYTES = 1 << 30
 # More than any case needs, and less than the machine has: what asks for it gets an error, not the memory.
 ROOM = 6 << 30
-LEFT = {"logs"}
+LEFT: set[str] = set()
 # What Python itself shows nobody.
 HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 

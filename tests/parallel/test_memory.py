@@ -181,9 +181,10 @@ def test_groups_are_filled_up():
 
 
 def test_the_fit_goes_through_both_peaks_and_adds_what_processes_need():
-    model = fitted(300 * MIB, 500 * MIB)
-    assert (model.fixed, model.per_row) == (64 * MIB + 125 * MIB, 125 * MIB)
-    assert fitted(900 * MIB, 1700 * MIB, group=8) == MemoryModel(64 * MIB + 125 * MIB, 125 * MIB, 8)
+    for model in (fitted(300 * MIB, 500 * MIB), fitted(900 * MIB, 1700 * MIB, group=8)):
+        assert model.fixed == pytest.approx((64 + 140) * MIB)
+        assert model.per_row == pytest.approx(140 * MIB)
+    assert (fitted(9, 10).group, model.group) == (2, 8)
 
 
 @pytest.mark.parametrize(("two", "four"), [(100, 90), (100, 400), (0, 0), (100, 100)])

@@ -1,11 +1,10 @@
 """Any config and any options: a run is built, or refused in one line without a trace on the disk."""
 
-import re
 import warnings
 
 import pytest
 import yaml
-from hypothesis import given, reject, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_nst.cli import CLI
@@ -35,8 +34,6 @@ VALUES = st.sampled_from(EXTREMES) | st.sampled_from(WORDS) | json_values | st.j
 
 # A parser takes a third of a second to be made.
 FEWER = settings(max_examples=max(1, settings().max_examples // 5))
-# What ``test_what_is_still_let_through`` lists.
-OPEN = re.compile("codec can't decode|`devices` selected|no attribute 'logger'")
 
 
 class BuiltError(Exception):
@@ -93,7 +90,7 @@ def files(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def outcome(here, *args, strict=False):
+def outcome(here, *args):
     """What comes of arguments: built, help, or one line; nothing is written."""
     before, code = files(here), 0
     with warnings.catch_warnings():
@@ -106,10 +103,6 @@ def outcome(here, *args, strict=False):
             found, code = "help", end.code
         except InputError as error:
             found = " ".join(str(error).split())
-        except Exception as error:
-            if strict or not OPEN.search(str(error)):
-                raise
-            reject()
     assert code == 0
     assert found != ""
     assert files(here) == before
@@ -160,8 +153,7 @@ def test_options_of_any_name_and_value(here, args):
     outcome(here, "--config", "tiny.yaml", *(word for pair in args for word in pair))
 
 
-@pytest.mark.xfail(reason="not refused in one line yet", strict=False)
 @pytest.mark.parametrize("text", [b"\xd3\x14", b"trainer: [{}]\n", b"trainer: {devices: -1}\n"], ids=str)
-def test_what_is_still_let_through(here, text):
+def test_configs_that_once_were_let_through(here, text):
     (here / "bytes.yaml").write_bytes(text)
-    outcome(here, "--config", "tiny.yaml", "--config", "bytes.yaml", strict=True)
+    outcome(here, "--config", "tiny.yaml", "--config", "bytes.yaml")
