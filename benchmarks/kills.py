@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from warm import HOLD, PHASES, STARTED, Command, Slot
+from warm import HOLD, PAUSE, PHASES, Command, Slot
 
 from lit_nst.data import write_png
 from lit_nst.files import sha256
@@ -106,10 +106,12 @@ class Endurance:
         self.folder, self.seed, self.seconds = folder, seed, dict[int, float]()
         furnish(folder)
         for ranks in (2, 1):
-            begin, place = time.perf_counter(), folder / f"whole_{ranks}"
+            place = folder / f"whole_{ranks}"
             command = self._start(place, ranks, 64)
-            assert command.first.wait(120) == 0, (place / "log").read_text()
-            self.seconds[ranks] = time.perf_counter() - begin
+            command.underway()
+            begin = time.monotonic()
+            assert command.first.wait(WAIT) == 0, (place / LOG).read_text()
+            self.seconds[ranks] = time.monotonic() - begin
             command.close()
         self.whole = fingerprint(place / RUN)
 
@@ -141,14 +143,18 @@ class Endurance:
         victims = chosen.choice(((0, 1), (0,), (1,))) if ranks == 2 else (0,)
         moment, aimed = chosen.random() * self.seconds[ranks], chosen.random() < 0.5
         aim = Slot(aim=(name := chosen.choice(list(AIMS))), at_end=chosen.randrange(2), left=chosen.randrange(AIMS[name]))
-        batch, wanted = chosen.choice(BATCHES), strikes and aimed
-        command = self._start(place, ranks, batch, {victims[0]: aim} if wanted else {})
+        # Not always the one that is killed: an orphan may be held up too.
+        held = {chosen.randrange(ranks): aim} if strikes and aimed else {}
+        command = self._start(place, ranks, chosen.choice(BATCHES), held)
         if not strikes:
             return command, []
         if aimed:
             while not command.stands() and command.first.poll() is None:
-                time.sleep(STARTED)
+                time.sleep(PAUSE)
             moment = chosen.random() * HOLD / 4
+        elif chosen.random() < 0.9:
+            # Most of the time is before that.
+            command.underway()
         found = self._strike(command, moment, victims)
         if found and victims == (1,) and chosen.random() < 0.5:
             # The first one goes on alone, but not for long.
@@ -161,7 +167,7 @@ class Endurance:
         while time.monotonic() < end:
             if command.first.poll() is not None:
                 return []
-            time.sleep(STARTED)
+            time.sleep(PAUSE)
         if command.first.poll() is not None:
             return []
         return [f"rank {rank}: {what}" for rank, what in command.kill(*victims).items()]

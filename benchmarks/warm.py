@@ -34,7 +34,7 @@ PHASES = (
     "launch", "prepare", "rehearse", "cut", "divide", "loop", "fit", "step", "checkpoint", "results", "finish",
     "wait", "consolidate", "join", "tidy", "write",
 )  # fmt: skip
-HOLD, STARTED = 2.0, 0.001
+HOLD, PAUSE = 2.5, 0.001
 
 
 class Slot(NamedTuple):
@@ -141,7 +141,7 @@ class Child:
         while (status := self.poll()) is None:
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired("fork", timeout or 0)
-            time.sleep(STARTED)
+            time.sleep(PAUSE)
         return status
 
     def send_signal(self, signum: int) -> None:
@@ -184,6 +184,11 @@ class Command:
         """Whether one of its processes stands still where it was told to."""
         return any(self.board[rank].held for rank in range(2))
 
+    def underway(self) -> None:
+        """Waits until its first process has built everything."""
+        while not self.board[0].phase and self.first.poll() is None:
+            time.sleep(PAUSE)
+
     def kill(self, *ranks: int) -> dict[int, str]:
         """Kills some of its processes at once; what each was at."""
         pids = {rank: self.board[rank].pid for rank in ranks if self.board[rank].pid}
@@ -192,7 +197,7 @@ class Command:
                 os.kill(pid, signal.SIGKILL)
         if 0 in pids:
             self.first.wait()
-        time.sleep(STARTED)
+        time.sleep(PAUSE)
         return {rank: PHASES[self.board[rank].phase] for rank in pids}
 
     def ended(self, timeout: float = 0.0) -> bool:
