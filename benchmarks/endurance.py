@@ -26,15 +26,16 @@ from warm import observe
 def tables(name: str, found: dict[str, Any]) -> list[str]:
     """The figures in Markdown."""
     if name == "throughput":
-        lines = ["| batch | one process | two | two unrelated | two over one | two over two unrelated |", "|---" * 6 + "|"]
+        heads = "| batch | one process | two | two unrelated | two over one | two over two unrelated |"
+        lines = [heads, "|---" * 6 + "|"]
         for batch, each in found["median"].items():
             rates = " | ".join(f"{each[kind]:.1f}" for kind in ("one", "two", "unrelated"))
             lines.append(f"| {batch} | {rates} | {each['two_over_one']:.2f}× | {each['two_over_unrelated']:.2f}× |")
         return lines
     if name == "kills":
         lines = [
-            f"{found['identical']} of {found['runs']} runs as the one that was left alone, after {found['kills']} kills; "
-            f"{found['tracebacks']} tracebacks, {found['litter']} files left over.",
+            f"{found['identical']} of {found['runs']} runs found what the one that was left alone did, after "
+            f"{found['kills']} kills; {found['tracebacks']} tracebacks, {found['litter']} files left over.",
             "",
             "| killed while at | times |",
             "|---|---|",
@@ -67,7 +68,7 @@ def main() -> None:
         "throughput": lambda place: throughput(
             place, *((1, (1, 16), 0.7) if small else (arguments.rounds, (1, 4, 16, 64)))
         ),
-        "long": lambda place: long_run(place, *((20, 2) if small else (500, 6)), seed),
+        "long": lambda place: long_run(place, *((20, 2, 2) if small else (500, 6, 16)), seed),
     }
     for name, part in parts.items():
         if arguments.part not in (name, "all"):

@@ -18,13 +18,13 @@ from warm import HOLD, PAUSE, PHASES, Command, Slot
 from lit_nst.data import write_png
 from lit_nst.files import sha256
 from lit_nst.functional.random import generator as keyed
-from lit_nst.generators.stylegan2.checkpoint import write
 from lit_nst.generators.stylegan2 import network
+from lit_nst.generators.stylegan2.checkpoint import write
 
 ROWS, STEPS, BATCHES, MOST, WAIT = 6, 8, (1, 2, 3, 4, 64), 12, 120.0
 RUN, LOG = Path("logs/tiny/run"), "log"
 # Where a process stands still to be killed, at which time of how many that it comes there.
-AIMS = {PHASES.index(name): 2 for name in PHASES[1:]} | {PHASES.index(name): 10 for name in ("step", "checkpoint", "write")}
+AIMS = {number: 10 if name in ("step", "checkpoint", "write") else 2 for number, name in enumerate(PHASES) if number}
 CONFIG = """
 model:
   class_path: Inversion
@@ -79,7 +79,8 @@ def fingerprint(folder: Path) -> dict[str, str]:
     with np.load(results / "latent.npz") as arrays:
         found["results/latent.npz"] = _digest({name: arrays[name].tobytes() for name in arrays.files})
     metrics = json.loads((folder / "metrics.json").read_text())
-    found["metrics.json"] = _digest({name: repr(value).encode() for name, value in metrics.items() if name not in TIMES})
+    told = {name: repr(value).encode() for name, value in metrics.items() if name not in TIMES}
+    found["metrics.json"] = _digest(told)
     found["metrics.csv"] = sha256(folder / "metrics.csv")
     state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
     tensors = {**state["state_dict"], **state["optimizer_states"][0]["state"][0]}
@@ -142,7 +143,8 @@ class Endurance:
         """A command, and where which of its processes were killed, if any."""
         victims = chosen.choice(((0, 1), (0,), (1,))) if ranks == 2 else (0,)
         moment, aimed = chosen.random() * self.seconds[ranks], chosen.random() < 0.5
-        aim = Slot(aim=(name := chosen.choice(list(AIMS))), at_end=chosen.randrange(2), left=chosen.randrange(AIMS[name]))
+        phase = chosen.choice(list(AIMS))
+        aim = Slot(aim=phase, at_end=chosen.randrange(2), left=chosen.randrange(AIMS[phase]))
         # Not always the one that is killed: an orphan may be held up too.
         held = {chosen.randrange(ranks): aim} if strikes and aimed else {}
         command = self._start(place, ranks, chosen.choice(BATCHES), held)

@@ -1,9 +1,8 @@
-"""A long run over two processes that are killed now and then: its memory, and whether it finds what one process finds."""
+"""A long run over two processes that are killed now and then: its memory, and whether it finds what one finds."""
 
 import os
 import random
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -21,9 +20,7 @@ from lit_nst.data import write_png
 from lit_nst.generators import StyleGAN2
 
 COMMAND = Path(__file__).resolve().parent.parent / "cli.py"
-RUN, MIB, PAUSE, STEPS, BATCH, FEWEST = Path("logs/inversion/run"), 2**20, 0.5, 20, 16, 6
-# Long enough for the imports of both processes, and for an orphan's last step.
-PATIENCE = 300.0
+RUN, PAUSE, STEPS, FEWEST = Path("logs/inversion/run"), 0.5, 20, 6
 
 
 @torch.no_grad()
@@ -39,10 +36,10 @@ def draw(folder: Path, count: int) -> None:
 class Observed:
     """A real command, and the memory of its processes by the unit that each is at."""
 
-    def __init__(self, folder: Path, devices: int) -> None:
+    def __init__(self, folder: Path, devices: int, batch: int) -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.peaks = folder, dict[int, dict[str, float]]()
-        options = {"--data.target": folder.parent / "targets", "--trainer.devices": devices, "--queue.batch": BATCH}
+        options = {"--data.target": folder.parent / "targets", "--trainer.devices": devices, "--queue.batch": batch}
         options |= {"--trainer.max_steps": STEPS, "--trainer.logger.init_args.version": "run", "--ckpt_path": "last"}
         options |= {"--trainer.enable_progress_bar": "false", "--trajectory.every": 0, "--trajectory.rows": 1}
         words = ["fit", "--config", "inversion.yaml", "--trainer.accelerator", "cpu"]
@@ -90,9 +87,9 @@ def _unit(pid: int) -> str:
     return ""
 
 
-def whole(folder: Path) -> tuple[Observed, float]:
+def whole(folder: Path, batch: int) -> tuple[Observed, float]:
     """The run that is left alone, in one process, and its seconds."""
-    begin, run = time.perf_counter(), Observed(folder, 1)
+    begin, run = time.perf_counter(), Observed(folder, 1, batch)
     while run.process.poll() is None:
         run.look()
         time.sleep(PAUSE)
@@ -100,19 +97,21 @@ def whole(folder: Path) -> tuple[Observed, float]:
     return run, time.perf_counter() - begin
 
 
-def interrupted(folder: Path, units: int, kills: Sequence[tuple[int, ...]], seed: int) -> tuple[list[Observed], Any]:
+def interrupted(
+    folder: Path, batch: int, units: int, kills: Sequence[tuple[int, ...]], seed: int
+) -> tuple[list[Observed], dict[str, Any]]:
     """The run of two processes, killed when so many units are finished; its commands, and what was killed."""
     chosen, commands, hits, refused = random.Random(seed), list[Observed](), list[str](), 0
-    waiting = [(units * (number + 1) // (len(kills) + 2), victims) for number, victims in enumerate(kills)]
+    waiting = [(max(1, units * (number + 1) // (len(kills) + 2)), victims) for number, victims in enumerate(kills)]
     while len(commands) < 4 * len(kills) + 4:
-        commands.append(run := Observed(folder, 2))
+        commands.append(run := Observed(folder, 2, batch))
         while run.process.poll() is None:
             run.look()
             if waiting and run.done() >= waiting[0][0]:
                 _, victims = waiting.pop(0)
                 time.sleep(chosen.random() * 4)
                 victims = victims if len(run.pids) > 1 else (0,)
-                hits.append(f"{' and '.join(('first', 'second')[place] for place in run.kill(*victims))}")
+                hits.append(" and ".join(("first", "second")[place] for place in run.kill(*victims)))
                 run.process.poll() if 0 not in victims else run.process.wait()
             time.sleep(PAUSE)
         if run.process.returncode == 0:
@@ -135,27 +134,27 @@ def flatness(runs: Sequence[Observed]) -> dict[str, Any]:
         slope = statistics.linear_regression(places, values).slope
         first, last = statistics.median(values[:third]), statistics.median(values[-third:])
         figures = {"units": len(values), "first_third_mib": round(first, 1), "last_third_mib": round(last, 1)}
-        outside = round(peaks.get("", 0.0), 1)
-        found.append({**figures, "ratio": round(last / first, 4), "mib_per_unit": round(slope, 3), "other_mib": outside})
+        figures |= {"ratio": round(last / first, 4), "mib_per_unit": round(slope, 3)}
+        found.append({**figures, "between_units_mib": round(peaks.get("", 0.0), 1)})
     return {"processes": found, "largest_ratio": max((each["ratio"] for each in found), default=None)}
 
 
-def long_run(folder: Path, targets: int, kills: int, seed: int) -> dict[str, Any]:
+def long_run(folder: Path, targets: int, kills: int, batch: int, seed: int) -> dict[str, Any]:
     """Both runs, and what they have in common."""
     draw(folder / "targets", targets)
-    one, seconds = whole(folder / "one")
+    one, seconds = whole(folder / "one", batch)
     victims = [((1,), (0,), (0, 1))[number % 3] for number in range(kills)]
     random.Random(seed).shuffle(victims)
     units = len([unit for unit in one.peaks[one.process.pid] if unit])
     begin = time.perf_counter()
-    runs, told = interrupted(folder / "two", units, victims, seed)
+    runs, told = interrupted(folder / "two", batch, units, victims, seed)
     found, expected = fingerprint(folder / "two" / RUN), fingerprint(folder / "one" / RUN)
     log = (folder / "two" / "log").read_text(errors="replace")
     pictures = len(list((folder / "two" / RUN / "results").glob("[0-9]*.png")))
     return {
         "targets": targets,
         "steps": STEPS,
-        "batch": BATCH,
+        "batch": batch,
         "units": units,
         **told,
         "rows": pictures,

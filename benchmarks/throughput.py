@@ -1,5 +1,6 @@
 """Rows and steps per second of one process, of two, and of two that have nothing to do with each other."""
 
+import itertools
 import json
 import os
 import statistics
@@ -68,7 +69,7 @@ def rate(units: Sequence[Sequence[dict[str, Any]]]) -> float:
     for process in units:
         rows, seconds = 0, 0.0
         for steps in (unit["steps"] for unit in process):
-            for (before, _), (after, count) in zip(steps, steps[1:], strict=False):
+            for (before, _), (after, count) in itertools.pairwise(steps):
                 if begin <= before and after <= end:
                     rows, seconds = rows + count, seconds + after - before
         if not rows:
@@ -120,10 +121,11 @@ def throughput(folder: Path, rounds: int, batches: Sequence[int], share: float =
             found = {kind: measured(folder / f"{number}_{batch}_{kind}", kind, batch, share) for kind in order}
             print(f"batch {batch}, round {number}: {found}", flush=True)
             cases[str(batch)].append(found)
+    runs = [run for found in cases.values() for each in found for run in each.values()]
     return {
         "rows_times_steps_per_second": cases,
         "median": {batch: _medians(found) for batch, found in cases.items()},
-        "sockets_during_steps": max(run["sockets"] for found in cases.values() for each in found for run in each.values()),
+        "sockets_during_steps": max(run["sockets"] for run in runs),
         "process_group": False,
         "siblings": _siblings(),
         "required_ratio": 1.9,

@@ -212,8 +212,7 @@ class Command:
     def _begin(self) -> None:
         for stream in (1, 2):
             os.dup2(self._log, stream)
-        arguments, folder, _ = self._settings
-        os.chdir(folder)
+        os.chdir(self._settings[1])
         # In this process alone: it is a fork that does nothing else.
         subprocess_script.subprocess = SimpleNamespace(Popen=self._other)  # type: ignore[assignment]
         self._work()

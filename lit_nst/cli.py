@@ -327,7 +327,8 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: The arguments; None: those of the process.
     """
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
+    signals = "lightning.pytorch.trainer.connectors.signal_connector"
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric", signals):
         logging.getLogger(name).setLevel(logging.WARNING)
     # The last one asks a sampling for the state before its step; that after it is the one to go on from.
     eval_mode, specs = "Found .* module.* in eval mode", (".*LeafSpec.*", ".*isinstance.treespec.*")

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lit_nst.errors import InputError
-from lit_nst.files import write_atomically
+from lit_nst.files import naming, write_atomically
 
 FILE = "metrics.csv"
 
@@ -71,7 +71,7 @@ class History(Callback):
             lines.append([str(step), *("" if mean != mean else repr(mean) for mean in means), f"{count:.0f}"])
         self._waiting = []
         if trainer.is_global_zero:
-            with self._path.open("ab") as file:
+            with naming(self._path), self._path.open("ab") as file:
                 file.write(_csv(lines))
 
 

@@ -2,6 +2,6 @@
 
 from lit_nst.queue.checkpoint import Checkpoint, holds_run, run_of
 from lit_nst.queue.run import Queue, Run
-from lit_nst.queue.search import Stopped
+from lit_nst.queue.signals import Stopped
 
 __all__ = ["Checkpoint", "Queue", "Run", "Stopped", "holds_run", "run_of"]

@@ -1,6 +1,7 @@
 """What is on the disk of a run: its units and their states."""
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from lit_nst.queue.checkpoint import BATCHES, FOLDER, LAST
 from lit_nst.queue.units import Unit, standing
 
 DONE, PART = "done.safetensors", "part.safetensors"
+# As ``write_atomically`` names them.
+PARTIAL = f".{'[0-9a-f]' * 16}.part"
 
 
 class RunFolder:
@@ -30,9 +33,10 @@ class RunFolder:
 
     def known(self) -> list[Unit]:
         """Every unit with a folder, also those that were split."""
-        if not self.several:
+        try:
+            names = os.listdir(self.path / BATCHES)
+        except FileNotFoundError:
             return [self.whole]
-        names = os.listdir(self.path / BATCHES)
         whole = [self.whole] if self.begun(self.whole) or self.has_results(self.whole) else []
         return [*whole, *(unit for name in names if (unit := Unit.parse(name)) is not None)]
 
@@ -61,6 +65,12 @@ class RunFolder:
         """Whether nothing is left to do for it."""
         return (self.folder(unit) / DONE).is_file()
 
+    def finished(self, steps: int) -> bool:
+        """Whether the results of all units are there, of so many steps."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return int(json.loads((self.path / "metrics.json").read_bytes())["steps"]) >= steps
+        return False
+
     def finish(self, unit: Unit) -> None:
         """Marks a unit as done."""
         os.replace(self.folder(unit) / PART, self.folder(unit) / DONE)
@@ -88,3 +98,13 @@ class RunFolder:
         with contextlib.suppress(OSError):
             (self.path / BATCHES).rmdir()
         return kept
+
+    def remove_units(self) -> None:
+        """Takes away all units at once, and what killed processes left of files that they were writing."""
+        hidden = self.path / f".{BATCHES}"
+        shutil.rmtree(hidden, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path / BATCHES, hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+        for left in self.path.rglob(PARTIAL):
+            left.unlink(missing_ok=True)

@@ -84,7 +84,8 @@ def clear_away(folder: Path, made: Sequence[Path]) -> None:
         return
     for file in folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
         file.unlink()
-    (folder / ".claim").unlink(missing_ok=True)
+    for name in (".claim", *(["hparams.yaml"] if folder in made else [])):
+        (folder / name).unlink(missing_ok=True)
     remove_empty(made)
 
 

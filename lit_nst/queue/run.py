@@ -1,12 +1,10 @@
 """A run: its folder, its units, its processes, its end."""
 
-import contextlib
 import copy
 import csv
-import json
 import math
 import os
-import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,18 +23,20 @@ from lit_nst.callbacks import Average, Degrade, History, Results, Trajectory, co
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
-from lit_nst.parallel import Claim, Ranks, memory
-from lit_nst.queue.checkpoint import BATCHES, FOLDER, LAST, Checkpoint, holds_run, run_of
-from lit_nst.queue.folder import DONE, RunFolder
+from lit_nst.parallel import AtomicCheckpointIO, Claim, Ranks, memory
+from lit_nst.queue.checkpoint import FOLDER, LAST, Checkpoint, holds_run, run_of
+from lit_nst.queue.events import events_named, quiet_writers
+from lit_nst.queue.folder import DONE, PART, RunFolder
 from lit_nst.queue.parts import divide, join
-from lit_nst.queue.record import NAME, Record, check_same, clear_away, remove_empty
+from lit_nst.queue.record import NAME, Record, check_same, clear_away
 from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search, csvs
+from lit_nst.queue.signals import TERMINATED, Signals, Stopped
 from lit_nst.queue.units import Unit, cut, plan
 from lit_nst.tasks import Objective
 from lit_nst.tasks.shard import check_strategy, check_trainer
 
-GIB, BAD_INPUT, LEFT_OUT, FEW, CLAIM = 2**30, 2, 3, 4, ".claim"
+GIB, BAD_INPUT, LEFT_OUT, FEW, CLAIM, GRACE = 2**30, 2, 3, 4, ".claim", 60.0
 
 
 class Queue:
@@ -91,19 +91,36 @@ class Run:
     config: str
     checkpoint: str | None = None
 
+    def __post_init__(self) -> None:
+        self.claim: Claim | None = None
+        self.made: list[Path] = []
+
     def fit(self) -> None:
         """Computes every row, in as many processes as the trainer says.
 
         Raises:
             InputError: Bad input, or a folder that holds another run.
-            SystemExit: With status 3 where pictures were left out; as ``Search.run``.
+            SystemExit: With status 3 where pictures were left out, 143 after SIGTERM, 130 after Ctrl-C, and that of
+                another process that has bad input.
         """
         check_strategy(self.trainer)
         check_trainer(self.trainer)
         self.ranks = Ranks(self.trainer.strategy)
-        self.ranks.launch(self._process)
+        with Signals() as self.signals, quiet_writers():
+            try:
+                self.ranks.launch(self._process)
+            except SystemExit:
+                if self.signals.status is None:
+                    raise
+                raise self._stopped(self.signals.status) from None
 
     def _process(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._leave()
+
+    def _work(self) -> None:
         path, most, origin = self.ranks.agree(self._prepare)
         self.ranks.close()
         if path is None:
@@ -114,12 +131,10 @@ class Run:
         self.folder = RunFolder(Path(path), self.task.lay_out(self.data))
         source = None if origin is None else Path(origin)
         steps = self.trainer.max_steps
-        search = Search(self.task, self.data, self.folder, self.ranks, self._unit_trainer, most, steps, source)
+        make = self._unit_trainer
+        search = Search(self.task, self.data, self.folder, self.ranks, self.signals, make, most, steps, source)
         if self.ranks.rank == 0:
-            try:
-                search.run()
-            finally:
-                clear_away(self.folder.path, self.made)
+            search.run()
             self._finish()
             return
         try:
@@ -136,22 +151,51 @@ class Run:
         total = self.task.lay_out(self.data)
         path, origin = self._place()
         folder = RunFolder(path, total)
-        if (path / "metrics.json").is_file():
-            # What a run leaves that is killed at its very end.
+        _check_writable(path)
+        if path.is_dir():
+            self._hold(path)
+        if folder.finished(self.trainer.max_steps):
+            # It may have been killed at its very end.
             _tidy(folder)
-        if self._is_finished(path):
             print(f"{path} is finished; its {total} rows are in {path / 'results'}")
             return None, 0, None
         most = self._most(total)
         # The inner ones first.
         self.made = [parent for parent in (path, *path.parents) if not parent.exists()]
-        try:
-            self._cut(folder, most, origin)
-        except BaseException:
-            remove_empty(self.made)
-            raise
+        self._hold(path)
+        # Another command may have begun and ended there since.
+        self._place()
+        self._cut(folder, most, origin)
+        self.signals.check()
         whole = folder.units() == [folder.whole]
         return str(path), most, str(origin) if whole and origin is not None else None
+
+    def _hold(self, path: Path) -> None:
+        """Claims the run for as long as this process is at work."""
+        if self.claim is not None:
+            return
+        self.claim, self.path = Claim.take(path, alone=self.ranks.size == 1), path
+        if self.claim is None:
+            raise InputError(f"{path} is being worked on by another process; stop it first")
+
+    def _leave(self) -> None:
+        """Gives the run back; one that has ended, or that never began, leaves nothing of this."""
+        if self.claim is None:
+            return
+        if (self.path / "metrics.json").is_file():
+            (self.path / CLAIM).unlink(missing_ok=True)
+        clear_away(self.path, self.made)
+        self.claim.release()
+
+    def _stopped(self, status: int) -> Stopped:
+        """Ends the other processes after a signal; the first one says how to go on."""
+        self.ranks.stop(signal.SIGTERM)
+        self.ranks.wait(GRACE)
+        if self.ranks.rank:
+            return Stopped(status)
+        begun = self.claim is not None and holds_run(self.path)
+        how = f"go on with the same command and --ckpt_path {self.path}" if begun else "give the same command again"
+        return Stopped(status, f"{'stopped by SIGTERM' if status == TERMINATED else 'interrupted'}; {how}")
 
     def _place(self) -> tuple[Path, Path | None]:
         """The run's folder, and a checkpoint of all rows that was named."""
@@ -173,11 +217,6 @@ class Run:
             if holds_run(own):
                 raise InputError(f"{own} holds a run already; give another folder")
         return own, origin
-
-    def _is_finished(self, path: Path) -> bool:
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return int(json.loads((path / "metrics.json").read_bytes())["steps"]) >= self.trainer.max_steps
-        return False
 
     def _most(self, total: int) -> int:
         """Most rows at a time that the batch and the memory allow."""
@@ -219,10 +258,15 @@ class Run:
     def _kept(self, folder: RunFolder) -> list[Unit]:
         """The units of a run that goes on, as far as they came."""
         for unit in folder.known():
+            if folder.folder(unit) == folder.path:
+                continue
             if (claim := Claim.take(folder.folder(unit), alone=self.ranks.size == 1)) is None:
                 raise InputError(f"{folder.path} is being worked on by another process; stop it first")
             claim.release()
         kept = folder.clear()
+        for unit in kept:
+            if _has_ended(folder, unit):
+                folder.finish(unit)
         for unit in filter(folder.done, kept):
             steps = read_part(folder.folder(unit) / DONE).steps
             if steps > self.trainer.max_steps:
@@ -246,7 +290,8 @@ class Run:
             if isinstance(callback, Checkpoint):
                 callback.dirpath = str(folder / FOLDER)
         if folder == self.folder.path:
-            own.append(Record(folder, self.config))
+            # First of all, so that whatever else is there can be gone on with.
+            own.insert(0, Record(folder, self.config))
         return self._trainer([*own, *callbacks], folder, self.logger(folder), self.ranks.rank == 0)
 
     def _rehearsal_trainer(self, rehearsal: Callback) -> Trainer:
@@ -281,9 +326,9 @@ class Run:
             compose(folder.path, [folder.folder(unit) for unit in sorted(folder.known(), key=len, reverse=True)])
         if several:
             join(folder)
-        left_out = found[Results].consolidate(self.task, self.data, folder.path, [home / DONE for home in homes])
         if isinstance(self.trainer.logger, TensorBoardLogger) and several:
             _log_means(folder.path)
+        left_out = found[Results].consolidate(self.task, self.data, folder.path, [home / DONE for home in homes])
         _tidy(folder)
         if left_out:
             raise SystemExit(LEFT_OUT)
@@ -294,10 +339,27 @@ def _share(rows: int, processes: int) -> int:
     return max(2, 2 * -(-rows // (2 * processes)))
 
 
+def _has_ended(folder: RunFolder, unit: Unit) -> bool:
+    """Whether its process was killed between its last file and the mark that it is done."""
+    part = folder.folder(unit) / PART
+    if not (folder.begun(unit) and part.is_file()):
+        return False
+    state = AtomicCheckpointIO().load_checkpoint(folder.checkpoint(unit), weights_only=True)
+    return bool(state["global_step"] == read_part(part).steps)
+
+
+def _check_writable(path: Path) -> None:
+    """Refuses a folder that cannot be made or written, before any step is computed."""
+    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise InputError(f"{path} cannot be made, since {there} is a file; give another --trainer.logger.init_args")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written: {there} is read-only for this user")
+
+
 def _tidy(folder: RunFolder) -> None:
     """Takes away what the run now holds; the units' TensorBoard files go to ``tensorboard/``."""
-    for name in (DONE, CLAIM):
-        (folder.path / name).unlink(missing_ok=True)
+    (folder.path / DONE).unlink(missing_ok=True)
     for unit in folder.known():
         home = folder.folder(unit)
         if home == folder.path:
@@ -306,12 +368,13 @@ def _tidy(folder: RunFolder) -> None:
             kept = folder.path / "tensorboard" / unit.name / events.name
             kept.parent.mkdir(parents=True, exist_ok=True)
             os.replace(events, kept)
-    shutil.rmtree(folder.path / BATCHES, ignore_errors=True)
+    folder.remove_units()
 
 
 def _log_means(path: Path) -> None:
     """The curves of ``metrics.csv`` for TensorBoard, beside those of the units."""
-    with (path / "metrics.csv").open(newline="") as file, SummaryWriter(str(path)) as writer:
+    table = (path / "metrics.csv").open(newline="")
+    with events_named(path, remove=True), table as file, SummaryWriter(str(path)) as writer:
         for line in csv.DictReader(file):
             step = int(line.pop("step"))
             for name, value in line.items():

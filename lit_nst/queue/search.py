@@ -1,7 +1,7 @@
 """The loop of one process over the units of a run."""
 
+import contextlib
 import gc
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -11,39 +11,32 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_nst.callbacks import Part, write_part
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.parallel import AtomicCheckpointIO, Claim, Ranks, memory
+from lit_nst.queue.events import events_named
 from lit_nst.queue.folder import PART, RunFolder
 from lit_nst.queue.parts import divide
+from lit_nst.queue.signals import INTERRUPTED, TERMINATED, Signals
 from lit_nst.queue.units import Unit, halves, turn
 from lit_nst.tasks import Objective
 
-TERMINATED, INTERRUPTED, GRACE, PAUSE = 143, 130, 60.0, 0.2
+PAUSE = 0.2
 MakeTrainer = Callable[[Path, list[int], dict[int, str], list[Callback]], Trainer]
-
-
-class Stopped(SystemExit):
-    """The end of a run that was told to stop, and how to go on with it.
-
-    Args:
-        status: Exit status.
-        line: What the user is told; None: another process does so.
-    """
-
-    def __init__(self, status: int, line: str | None) -> None:
-        super().__init__(status)
-        self.line = line
 
 
 class Watch(Callback):
     """Ends a process whose starter is gone, and the first one after bad input in another."""
 
-    def __init__(self, ranks: Ranks) -> None:
-        self.ranks = ranks
+    def __init__(self, ranks: Ranks, signals: Signals) -> None:
+        self.ranks, self.signals = ranks, signals
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on a step is saved first."""
+        self.signals.check()
+        self.signals.patient = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Looks at them after every step."""
@@ -62,6 +55,7 @@ class Search:
         data: The pictures.
         folder: Of the run.
         ranks: The processes.
+        signals: What ends this one.
         make: Makes the trainer of a unit: its folder, its rows, the rows that are left out, callbacks.
         most: Most rows at a time; it falls when the memory is exhausted.
         steps: Of every row.
@@ -73,6 +67,7 @@ class Search:
     data: Images
     folder: RunFolder
     ranks: Ranks
+    signals: Signals
     make: MakeTrainer
     most: int
     steps: int
@@ -83,32 +78,32 @@ class Search:
         """Computes what no other process holds; the first process stays until everything is done.
 
         Raises:
-            SystemExit: With status 143 after SIGTERM, 130 after Ctrl-C, and that of another process with bad input.
+            SystemExit: After a signal, and with the status of another process that has bad input.
         """
-        for number in (signal.SIGUSR1,) if hasattr(signal, "SIGUSR1") else ():
-            # SLURM may be told to warn with it.
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))
-        try:
-            while self._one() or self._wait():
-                pass
-        except SIGTERMException:
-            self.ranks.stop(signal.SIGTERM)
-            self.ranks.wait(GRACE)
-            raise Stopped(TERMINATED, self._advice("stopped by SIGTERM")) from None
+        while self._one() or self._wait():
+            self.signals.check()
 
     def _one(self) -> bool:
         """Computes one unit; False: there is none that this process could take."""
+        if self.folder.finished(self.steps):
+            # The first process has not waited for one that had nothing left to do.
+            return False
         for unit in turn(self.folder.units(), self.ranks.rank, self.ranks.size):
-            if (
-                self.folder.done(unit)
-                or (claim := Claim.take(self.folder.folder(unit), alone=self.ranks.size == 1, make=False)) is None
-            ):
+            if self.folder.done(unit) or (claim := self._claim(unit)) is None:
                 continue
             with claim:
-                if not self.folder.done(unit) and unit in self.folder.units():
+                # In this order: marks go only once the run is finished.
+                if not self.folder.done(unit) and not self.folder.finished(self.steps) and unit in self.folder.units():
                     self._compute(unit)
                     return True
         return False
+
+    def _claim(self, unit: Unit) -> contextlib.AbstractContextManager[Any] | None:
+        home = self.folder.folder(unit)
+        if self.ranks.rank == 0 and home == self.folder.path:
+            # It holds the whole run.
+            return contextlib.nullcontext()
+        return Claim.take(home, alone=self.ranks.size == 1, make=False)
 
     def _wait(self) -> bool:
         """Whether the first process has to look again, since others still hold units."""
@@ -177,14 +172,13 @@ class Search:
 
     def _fit(self, unit: Unit, rows: list[int], unreadable: dict[int, str], origin: Path | None) -> None:
         self.task.choose(rows, lone=self.lone)
-        trainer = self.make(self.folder.folder(unit), rows, unreadable, [Watch(self.ranks)])
+        home = self.folder.folder(unit)
+        trainer = self.make(home, rows, unreadable, [Watch(self.ranks, self.signals)])
         try:
-            trainer.fit(self.task, datamodule=self.data, ckpt_path=None if origin is None else str(origin))
-        except SystemExit as error:
-            if trainer.interrupted and error.code == 1 and not isinstance(error, SIGTERMException):
-                # Lightning's answer to Ctrl-C.
-                raise Stopped(INTERRUPTED, self._advice("interrupted")) from None
-            raise
+            with events_named(home):
+                trainer.fit(self.task, datamodule=self.data, ckpt_path=None if origin is None else str(origin))
+        finally:
+            self.signals.patient = False
 
     def _halve(self, unit: Unit, rows: list[int]) -> None:
         if len(rows) == 1:
@@ -198,11 +192,6 @@ class Search:
         self._tell(f"out of memory with {len(rows)} rows at a time; going on with {len(parts[0])}")
         divide(self.folder, unit, parts, None if self.folder.begun(unit) else self.origin)
         self.most = max(self.most, len(parts[0]))
-
-    def _advice(self, what: str) -> str | None:
-        if self.ranks.rank:
-            return None
-        return f"{what}; go on with the same command and --ckpt_path {self.folder.path}"
 
     def _tell(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
