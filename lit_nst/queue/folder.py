@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lit_nst.queue.checkpoint import BATCHES, FOLDER, LAST
 from lit_nst.queue.units import Unit, standing
@@ -65,11 +66,16 @@ class RunFolder:
         """Whether nothing is left to do for it."""
         return (self.folder(unit) / DONE).is_file()
 
+    def told(self) -> dict[str, Any] | None:
+        """What a run says that came to its end, of the last time that it did; None: it did not."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            told: dict[str, Any] = json.loads((self.path / "metrics.json").read_bytes())
+            return {**told, "steps": int(told["steps"]), "rows": list(told["rows"])}
+        return None
+
     def finished(self, steps: int) -> bool:
         """Whether the results of all units are there, of so many steps."""
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return int(json.loads((self.path / "metrics.json").read_bytes())["steps"]) >= steps
-        return False
+        return (told := self.told()) is not None and told["steps"] >= steps
 
     def finish(self, unit: Unit) -> None:
         """Marks a unit as done."""

@@ -124,6 +124,8 @@ class Run:
         path, most, origin = self.ranks.agree(self._prepare)
         self.ranks.close()
         if path is None:
+            if most and self.ranks.rank == 0:
+                raise SystemExit(LEFT_OUT)
             return
         # Every process logs and saves what it computes.
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
@@ -146,7 +148,12 @@ class Run:
             raise SystemExit(BAD_INPUT) from None
 
     def _prepare(self) -> tuple[str | None, int, str | None]:
-        """Opens the folder and cuts the rows into units; the first process does so."""
+        """Opens the folder and cuts the rows into units; the first process does so.
+
+        Returns:
+            The folder, most rows at a time, a checkpoint of all rows. Of a finished run no folder, and how many rows
+            it has left out.
+        """
         self.data.setup("fit")
         total = self.task.lay_out(self.data)
         path, origin = self._place()
@@ -154,11 +161,13 @@ class Run:
         _check_writable(path)
         if path.is_dir():
             self._hold(path)
-        if folder.finished(self.trainer.max_steps):
+        if (told := folder.told()) is not None and told["steps"] >= self.trainer.max_steps:
             # It may have been killed at its very end.
             _tidy(folder)
-            print(f"{path} is finished; its {total} rows are in {path / 'results'}")
-            return None, 0, None
+            left_out = len(told.get("unreadable", []))
+            missing = f"; {left_out} were left out" if left_out else ""
+            print(f"{path} is finished; its {len(told['rows'])} rows are in {path / 'results'}{missing}")
+            return None, left_out, None
         most = self._most(total)
         # The inner ones first.
         self.made = [parent for parent in (path, *path.parents) if not parent.exists()]

@@ -162,6 +162,10 @@ def test_an_unreadable_picture_is_skipped_or_ends_the_run(one, here, batch, caps
     assert "02.png is not an image" in metrics["unreadable"][0]["reason"]
     assert metrics["rows"] == [row for row in whole["rows"] if row["name"] != "02"]
     assert not (run / "results/02.png").exists()
+    with pytest.raises(SystemExit) as caught:
+        fit("--ckpt_path", str(run), "--data.unreadable", "skip")
+    assert caught.value.code == 3
+    assert "its 4 rows are in" in capsys.readouterr().out
     assert sha256(run / "results/03.png") == sha256(one / "results/03.png")
 
 
@@ -208,6 +212,40 @@ def test_a_consolidation_that_was_stopped_is_done_again(one, here, monkeypatch):
     assert (run / folders.BATCHES).is_dir()
     fit("--queue.batch", "2", "--ckpt_path", str(run))
     assert found(run) == found(one)
+
+
+def begun(monkeypatch):
+    """The steps that fits begin at, as they come."""
+    from lit_nst.tasks import Inversion
+
+    steps, start = [], Inversion.on_train_start
+
+    def noting(task):
+        # A rehearsal is none.
+        steps.extend([task.global_step] if task.trainer.limit_train_batches != 2 else [])
+        start(task)
+
+    monkeypatch.setattr(Inversion, "on_train_start", noting)
+    return steps
+
+
+@pytest.mark.parametrize("batch", ["2", "64"])
+def test_what_a_longer_run_has_done_before_it_was_stopped_stays(here, batch, monkeypatch):
+    run = here / "logs/tiny/version_0"
+    fit("--trainer.max_steps", "3")
+    again = ("--ckpt_path", str(run), "--queue.batch", batch)
+    stop(0, 5, *again)
+    steps = begun(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("lit_nst.callbacks.Results.consolidate", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        with pytest.raises(SystemExit):
+            fit(*again)
+    assert steps == ([4, 3, 3] if batch == "2" else [4])
+    steps.clear()
+    fit(*again)
+    assert not steps
+    assert json.loads((run / "metrics.json").read_text())["steps"] == STEPS
+    assert not list(run.glob("*batches"))
 
 
 def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
