@@ -129,15 +129,18 @@ class Images(LightningDataModule):
             InputError: As ``files``.
         """
         stems = [path.stem for path in self.files(role)]
-        given = {stem.casefold() for stem in stems}
-        names: dict[str, str] = {}
+        taken, seen, names = {stem.casefold() for stem in stems}, set[str](), list[str]()
+        numbers: dict[str, Iterator[int]] = {}
         for stem in stems:
-            name = stem
-            if stem.casefold() in names:
-                numbered = (f"{stem}-{number}" for number in itertools.count(2))
-                name = next(other for other in numbered if other.casefold() not in given | names.keys())
-            names[name.casefold()] = name
-        return list(names.values())
+            name, key = stem, stem.casefold()
+            if key in seen:
+                # It goes on counting: thousands of folders may each have a file of that name.
+                numbered = (f"{stem}-{number}" for number in numbers.setdefault(key, itertools.count(2)))
+                name = next(other for other in numbered if other.casefold() not in taken)
+                taken.add(name.casefold())
+            seen.add(key)
+            names.append(name)
+        return names
 
     def require(self, role: str, by: str) -> None:
         """Makes sure that pictures of a role were given.

@@ -1,4 +1,6 @@
 import itertools
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,3 +320,11 @@ class TestOptions:
         text = " ".join(parser.format_help().split())
         for words in ("whose content is kept", "whose style is taken", "White is the hole", "Grey level behind"):
             assert words in text
+
+
+def test_many_files_of_one_name_are_named_at_once():
+    images = Images(target="pictures")
+    images._files["target"] = [Path(f"scene{number}/render.png") for number in range(5_000)]
+    begin = time.process_time()
+    assert images.names("target") == ["render", *(f"render-{number}" for number in range(2, 5_001))]
+    assert time.process_time() - begin < 1
