@@ -50,6 +50,18 @@ def divide(folder: RunFolder, unit: Unit, parts: Sequence[Unit], origin: Path | 
         os.rename(hidden, final)
 
 
+def settle(folder: RunFolder, units: Sequence[Unit], steps: int) -> None:
+    """Marks units as done that were stopped after their last step, between their results and the mark."""
+    for unit in units:
+        if folder.done(unit) or not folder.has_results(unit) or not folder.begun(unit):
+            continue
+        if (
+            int(AtomicCheckpointIO().load_checkpoint(folder.checkpoint(unit), weights_only=True)["global_step"])
+            >= steps
+        ):
+            folder.finish(unit)
+
+
 def join(folder: RunFolder) -> None:
     """Makes one checkpoint of the last ones of all units, where they have some that can be joined."""
     paths = [folder.checkpoint(unit) for unit in folder.units()]

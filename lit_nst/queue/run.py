@@ -23,11 +23,11 @@ from lit_nst.callbacks import Average, Degrade, History, Results, Trajectory, co
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
-from lit_nst.parallel import AtomicCheckpointIO, Claim, Ranks, memory
+from lit_nst.parallel import Claim, Ranks, memory
 from lit_nst.queue.checkpoint import FOLDER, LAST, Checkpoint, holds_run, run_of
 from lit_nst.queue.events import events_named, quiet_writers
 from lit_nst.queue.folder import DONE, PART, RunFolder
-from lit_nst.queue.parts import divide, join
+from lit_nst.queue.parts import divide, join, settle
 from lit_nst.queue.record import NAME, Record, check_same, clear_away
 from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search, csvs
@@ -273,9 +273,7 @@ class Run:
                 raise InputError(f"{folder.path} is being worked on by another process; stop it first")
             claim.release()
         kept = folder.clear()
-        for unit in kept:
-            if _has_ended(folder, unit):
-                folder.finish(unit)
+        settle(folder, kept, self.trainer.max_steps)
         for unit in filter(folder.done, kept):
             steps = read_part(folder.folder(unit) / DONE).steps
             if steps > self.trainer.max_steps:
@@ -348,15 +346,6 @@ def _share(rows: int, processes: int) -> int:
     return max(2, 2 * -(-rows // (2 * processes)))
 
 
-def _has_ended(folder: RunFolder, unit: Unit) -> bool:
-    """Whether its process was killed between its last file and the mark that it is done."""
-    part = folder.folder(unit) / PART
-    if not (folder.begun(unit) and part.is_file()):
-        return False
-    state = AtomicCheckpointIO().load_checkpoint(folder.checkpoint(unit), weights_only=True)
-    return bool(state["global_step"] == read_part(part).steps)
-
-
 def _check_writable(path: Path) -> None:
     """Refuses a folder that cannot be made or written, before any step is computed."""
     there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
@@ -368,7 +357,8 @@ def _check_writable(path: Path) -> None:
 
 def _tidy(folder: RunFolder) -> None:
     """Takes away what the run now holds; the units' TensorBoard files go to ``tensorboard/``."""
-    (folder.path / DONE).unlink(missing_ok=True)
+    for name in (DONE, PART):
+        (folder.path / name).unlink(missing_ok=True)
     for unit in folder.known():
         home = folder.folder(unit)
         if home == folder.path:

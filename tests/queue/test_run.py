@@ -248,6 +248,19 @@ def test_what_a_longer_run_has_done_before_it_was_stopped_stays(here, batch, mon
     assert not list(run.glob("*batches"))
 
 
+def test_a_unit_that_was_stopped_before_it_was_marked_is_not_computed_again(one, here, monkeypatch):
+    run = here / "logs/tiny/version_0"
+    with monkeypatch.context() as patch:
+        patch.setattr(folders.RunFolder, "finish", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        with pytest.raises(SystemExit):
+            fit()
+    steps = begun(monkeypatch)
+    fit("--ckpt_path", str(run), "--queue.batch", "2")
+    assert not steps
+    assert found(run) == found(one)
+    assert not list(run.glob("*.safetensors"))
+
+
 def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
     sizes = []
     from lit_nst.tasks import Inversion
