@@ -16,7 +16,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from lit_nst.callbacks import Average, Degrade, History, Results, Trajectory, compose, merge_history, read_part
@@ -67,6 +67,15 @@ class Queue:
         return int(0.8 * memory.available(device) / (1 if device.type == "cuda" else processes))
 
 
+class _UnitTrainer(Trainer):
+    """A trainer whose files lie in its own folder, wherever its logger writes."""
+
+    @property
+    def log_dir(self) -> str | None:
+        """The unit's folder: a logger of another kind is that of all units."""
+        return self.default_root_dir
+
+
 @dataclass
 class Run:
     """All that a run is made of.
@@ -105,6 +114,10 @@ class Run:
         """
         check_strategy(self.trainer)
         check_trainer(self.trainer)
+        if any(isinstance(logger, CSVLogger) for logger in self.trainer.loggers):
+            raise InputError(
+                "--trainer.logger: CSVLogger would write over metrics.csv, which every run has; give false in its place"
+            )
         self.ranks = Ranks(self.trainer.strategy)
         with Signals() as self.signals, quiet_writers():
             try:
@@ -313,7 +326,7 @@ class Run:
         device = self.ranks.device
         chosen = {"accelerator": "cuda", "devices": [device.index]} if device.type == "cuda" else {"devices": 1}
         plugins = [*(self.settings.get("plugins") or []), LightningEnvironment()]
-        return Trainer(**{
+        return _UnitTrainer(**{
             **self.settings, **chosen, "strategy": "auto", "num_nodes": 1, "plugins": plugins, "callbacks": callbacks,
             "logger": logger, "default_root_dir": folder, **more,
             "enable_progress_bar": bar and self.settings.get("enable_progress_bar") is not False,

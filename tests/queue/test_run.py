@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.loggers.logger import DummyLogger
 from safetensors import safe_open
 
 from lit_nst.cli import main
@@ -259,6 +260,24 @@ def test_a_unit_that_was_stopped_before_it_was_marked_is_not_computed_again(one,
     assert not steps
     assert found(run) == found(one)
     assert not list(run.glob("*.safetensors"))
+
+
+class Elsewhere(DummyLogger):
+    """A logger with one place for all runs."""
+
+    save_dir = "elsewhere"
+
+
+def test_units_lie_in_their_folders_whatever_the_logger(one, here):
+    fit("--queue.batch", "2", "--trainer.logger", "tests.queue.test_run.Elsewhere")
+    assert found(here / "elsewhere") == found(one)
+
+
+def test_a_logger_that_writes_the_same_file_is_refused(here, capsys):
+    with pytest.raises(SystemExit):
+        fit("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "logs")
+    assert "metrics.csv" in capsys.readouterr().err
+    assert not (here / "logs").exists()
 
 
 def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
