@@ -31,12 +31,12 @@ from lit_nst.queue.parts import divide, join, settle
 from lit_nst.queue.record import NAME, Record, check_same, clear_away
 from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search, csvs
-from lit_nst.queue.signals import TERMINATED, Signals, Stopped
+from lit_nst.queue.signals import GRACE, TERMINATED, Signals, Stopped
 from lit_nst.queue.units import Unit, cut, plan
 from lit_nst.tasks import Objective
 from lit_nst.tasks.shard import check_strategy, check_trainer
 
-GIB, BAD_INPUT, LEFT_OUT, FEW, CLAIM, GRACE = 2**30, 2, 3, 4, ".claim", 60.0
+GIB, BAD_INPUT, LEFT_OUT, FEW, CLAIM = 2**30, 2, 3, 4, ".claim"
 
 
 class Queue:

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from lit_nst.parallel import AtomicCheckpointIO, Claim, Ranks, memory
 from lit_nst.queue.events import events_named
 from lit_nst.queue.folder import PART, RunFolder
 from lit_nst.queue.parts import divide
-from lit_nst.queue.signals import INTERRUPTED, TERMINATED, Signals
+from lit_nst.queue.signals import GRACE, INTERRUPTED, TERMINATED, Signals, Stopped
 from lit_nst.queue.units import Unit, halves, turn
 from lit_nst.tasks import Objective
 
@@ -179,6 +180,13 @@ class Search:
                 trainer.fit(self.task, datamodule=self.data, ckpt_path=None if origin is None else str(origin))
         finally:
             self.signals.patient = False
+        if trainer.should_stop and not (home / PART).is_file():
+            # Before a step of this unit, which would have left its results.
+            self.ranks.stop(signal.SIGTERM)
+            self.ranks.wait(GRACE)
+            how = f"go on with the same command and --ckpt_path {self.folder.path}"
+            told = None if self.ranks.rank else f"stopped by --trainer.max_time or a callback; {how}"
+            raise Stopped(TERMINATED, told)
 
     def _halve(self, unit: Unit, rows: list[int]) -> None:
         if len(rows) == 1:

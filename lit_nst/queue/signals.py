@@ -6,6 +6,8 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 TERMINATED, INTERRUPTED = 143, 130
+# Seconds that a process gives the others to save.
+GRACE = 60.0
 
 
 class Stopped(SystemExit):

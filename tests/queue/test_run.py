@@ -280,6 +280,16 @@ def test_a_logger_that_writes_the_same_file_is_refused(here, capsys):
     assert not (here / "logs").exists()
 
 
+def test_a_run_whose_time_is_over_says_how_to_go_on(one, here, capsys):
+    with pytest.raises(SystemExit) as end:
+        fit("--queue.batch", "2", "--trainer.max_time", "00:00:00:00")
+    assert end.value.code == 143
+    assert "max_time" in capsys.readouterr().err
+    run = here / "logs/tiny/version_0"
+    fit("--queue.batch", "2", "--ckpt_path", str(run))
+    assert found(run) == found(one)
+
+
 def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
     sizes = []
     from lit_nst.tasks import Inversion
