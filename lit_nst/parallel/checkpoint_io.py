@@ -12,6 +12,10 @@ from lit_nst.checkpoints import read_checkpoint
 from lit_nst.files import write_atomically
 
 
+# The state alone, which the processes of Lightning's forking launcher leave to the one that waits for them.
+HANDED_OVER = ".temp.ckpt"
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes next to the final place, then renames: a killed run leaves the old file or the new one.
 
@@ -25,9 +29,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             InputError: The file is damaged, holds more than tensors and plain values, or is no checkpoint of a run.
         """
-        return read_checkpoint(
-            Path(path), lambda: super(AtomicCheckpointIO, self).load_checkpoint(path, *args, **kwargs)
-        )
+        load = super().load_checkpoint
+        if Path(path).name == HANDED_OVER:
+            return load(path, *args, **kwargs)
+        return read_checkpoint(Path(path), lambda: load(path, *args, **kwargs))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         """Saves tensors and plain values, readable with ``weights_only=True``."""
