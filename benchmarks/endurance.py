@@ -8,6 +8,7 @@ Needs Linux's ``/proc``. One thread in each process.
 """
 
 import argparse
+import atexit
 import gc
 import os
 import shutil
@@ -26,11 +27,12 @@ from warm import observe
 def tables(name: str, found: dict[str, Any]) -> list[str]:
     """The figures in Markdown."""
     if name == "throughput":
-        heads = "| batch | one process | two | two unrelated | two over one | two over two unrelated |"
-        lines = [heads, "|---" * 6 + "|"]
+        heads = "| batch | one process | two | two unrelated | two over one | two over two unrelated | together |"
+        lines = [heads, "|---" * 7 + "|"]
         for batch, each in found["median"].items():
             rates = " | ".join(f"{each[kind]:.1f}" for kind in ("one", "two", "unrelated"))
-            lines.append(f"| {batch} | {rates} | {each['two_over_one']:.2f}× | {each['two_over_unrelated']:.2f}× |")
+            ratios = f"{each['two_over_one']:.2f}× | {each['two_over_unrelated']:.2f}×"
+            lines.append(f"| {batch} | {rates} | {ratios} | {each['least_together']:.0%} |")
         return lines
     if name == "kills":
         lines = [
@@ -62,7 +64,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     observe()
+    # Forks share what was imported, and do not search it for garbage.
+    gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
     parts = {
         "kills": lambda place: kills(place, 4 if small else arguments.cases, seed),
         "throughput": lambda place: throughput(
@@ -81,7 +86,6 @@ def main() -> None:
             print(f"see {folder}")
         else:
             shutil.rmtree(folder)
-    gc.unfreeze()
 
 
 if __name__ == "__main__":

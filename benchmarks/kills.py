@@ -210,7 +210,7 @@ def kills(folder: Path, cases: int, seed: int) -> dict[str, Any]:
         else:
             shutil.rmtree(folder / f"run_{number:03d}")
     hits = Counter(hit for each in found for hit in each["kills"])
-    errors = Counter(re.sub("logs/.*", "…", error) for each in found for error in each["errors"])
+    errors = Counter(re.sub(r"\S*logs/\S*", "RUN", error) for each in found for error in each["errors"])
     return {
         "runs": cases,
         "identical": sum(not each["differ"] for each in found),
@@ -221,7 +221,8 @@ def kills(folder: Path, cases: int, seed: int) -> dict[str, Any]:
         "tracebacks": sum(each["tracebacks"] for each in found),
         "litter": sum(len(each["litter"]) for each in found),
         "phases": dict(sorted(hits.items(), key=lambda hit: -hit[1])),
-        "hashes": endurance.whole,
+        "files": len(endurance.whole),
+        "sha256": _digest({name: value.encode() for name, value in endurance.whole.items()}),
         "seconds_of_a_whole_run": {str(ranks): round(value, 2) for ranks, value in endurance.seconds.items()},
         "seconds": round(time.perf_counter() - begin, 1),
     }

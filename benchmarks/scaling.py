@@ -14,7 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 # NVIDIA's figure for an H100 or H200 without tensor cores, and the share that is assumed of it.
 PEAK, SHARE = 67e12, 0.3
-STEPS = {"inversion, 64×64": 500, "style transfer, 128×128": 300, "guided diffusion, 32×32": 50, "inversion, 1024×1024": 1000}
+STEPS = {
+    "inversion, 64×64": 500,
+    "style transfer, 128×128": 300,
+    "guided diffusion, 32×32": 50,
+    "inversion, 1024×1024": 1000,
+}
 TARGETS = 1_000_000
 
 

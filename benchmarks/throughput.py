@@ -17,20 +17,29 @@ from warm import Command
 
 # Batch → steps, for a few seconds each.
 STEPS = {1: 100, 4: 50, 16: 16, 64: 6}
-KINDS = ("one", "two", "unrelated")
+PATIENCE, KINDS = 60.0, ("one", "two", "unrelated")
 
 
 class Witness(Callback):
-    """Notes when each step ended, and what connects this process with others then; writes FOLDER/PROCESS.jsonl."""
+    """Notes when each step ended, and what connects this process with others then; writes FOLDER/PROCESS.jsonl.
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    Args:
+        folder: That of the files.
+        processes: How many there are; they begin their first steps together.
+    """
+
+    def __init__(self, folder: str, processes: int) -> None:
+        self.folder, self.processes = Path(folder), processes
         self.steps: list[tuple[float, int]] = []
         self.sockets = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A unit begins."""
         self.steps, self.sockets = [], 0
+        (self.folder / f"{os.getpid()}.ready").touch()
+        end = time.monotonic() + PATIENCE
+        while len(list(self.folder.glob("*.ready"))) < self.processes and time.monotonic() < end:
+            time.sleep(0.001)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Notes it."""
@@ -41,7 +50,7 @@ class Witness(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes a line for the unit."""
-        with (Path(self.folder) / f"{os.getpid()}.jsonl").open("a") as file:
+        with (self.folder / f"{os.getpid()}.jsonl").open("a") as file:
             file.write(json.dumps({"steps": self.steps, "sockets": self.sockets}) + "\n")
 
 
@@ -54,28 +63,24 @@ def _sockets() -> int:
     return count
 
 
-def rate(units: Sequence[Sequence[dict[str, Any]]]) -> float:
+def rate(units: Sequence[Sequence[dict[str, Any]]]) -> tuple[float, float]:
     """Rows times steps per second, of all processes together, while all of them take steps.
 
     Args:
         units: Of each process, what ``Witness`` has noted of its units.
 
-    Raises:
-        ValueError: They did not take steps at the same time.
+    Returns:
+        The rate, and for which share of the time all took steps; without any, the rate is that of all steps.
     """
-    begin = max(process[0]["steps"][0][0] for process in units)
-    end = min(process[-1]["steps"][-1][0] for process in units)
+    spans = [(process[0]["steps"][0][0], process[-1]["steps"][-1][0]) for process in units]
+    begin, end = max(first for first, _ in spans), min(last for _, last in spans)
     total = 0.0
     for process in units:
-        rows, seconds = 0, 0.0
-        for steps in (unit["steps"] for unit in process):
-            for (before, _), (after, count) in itertools.pairwise(steps):
-                if begin <= before and after <= end:
-                    rows, seconds = rows + count, seconds + after - before
-        if not rows:
-            raise ValueError("the processes did not take steps at the same time; give more steps, or a quieter machine")
-        total += rows / seconds
-    return total
+        pairs = [pair for unit in process for pair in itertools.pairwise(unit["steps"])]
+        inside = [pair for pair in pairs if begin <= pair[0][0] and pair[1][0] <= end] or pairs
+        total += sum(rows for _, (_, rows) in inside) / sum(after - before for (before, _), (after, _) in inside)
+    whole = max(last for _, last in spans) - min(first for first, _ in spans)
+    return round(total, 2), round(max(0.0, end - begin) / whole, 3)
 
 
 def measured(folder: Path, kind: str, batch: int, share: float) -> dict[str, float]:
@@ -91,7 +96,8 @@ def measured(folder: Path, kind: str, batch: int, share: float) -> dict[str, flo
             "--data.target": f"[{','.join(paths)}]", "--trainer.devices": 2 if kind == "two" else 1,
             "--queue.batch": batch, "--trainer.max_steps": steps, "--trainer.enable_progress_bar": "false",
             "--trajectory.every": 0, "--trajectory.rows": 1, "--trainer.callbacks+": "throughput.Witness",
-            "--trainer.callbacks.folder": witnesses, "--trainer.logger.init_args.name": f"run_{number}",
+            "--trainer.callbacks.folder": witnesses, "--trainer.callbacks.processes": 1 if kind == "one" else 2,
+            "--trainer.logger.init_args.name": f"run_{number}",
         }  # fmt: skip
         words = ["fit", "--config", "inversion.yaml", "--trainer.accelerator", "cpu"]
         words += [str(word) for pair in options.items() for word in pair]
@@ -102,10 +108,12 @@ def measured(folder: Path, kind: str, batch: int, share: float) -> dict[str, flo
     seconds = time.perf_counter() - begin
     for command in commands:
         command.close()
-    units = [list(map(json.loads, path.read_text().splitlines())) for path in sorted(witnesses.iterdir())]
+    units = [list(map(json.loads, path.read_text().splitlines())) for path in sorted(witnesses.glob("*.jsonl"))]
     assert len(units) == (1 if kind == "one" else 2), f"{kind}: {len(units)} process(es) have computed"
+    steady, together = rate(units)
     return {
-        "steady": round(rate(units), 2),
+        "steady": steady,
+        "together": together,
         "whole": round(2 * batch * steps / seconds, 2),
         "sockets": max(unit["sockets"] for process in units for unit in process),
     }
@@ -139,6 +147,8 @@ def _medians(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, float]:
         ("whole_two_over_one", "one", "whole"), ("whole_two_over_unrelated", "unrelated", "whole"),
     ):  # fmt: skip
         found[name] = statistics.median(each["two"][key] / each[other][key] for each in rounds)
+    # Of little of the time together, the rates are of processes that had a machine each.
+    found["least_together"] = min(each[kind]["together"] for each in rounds for kind in KINDS)
     return {name: round(value, 3) for name, value in found.items()}
 
 

@@ -24,14 +24,14 @@ from lightning.pytorch.strategies.launchers import subprocess_script
 
 from lit_nst.callbacks import Results
 from lit_nst.cli import main as command_line
-from lit_nst.parallel import AtomicCheckpointIO
+from lit_nst.parallel import AtomicCheckpointIO, Ranks
 from lit_nst.queue import run, search
 from lit_nst.queue.folder import RunFolder
 from lit_nst.tasks import Inversion
 
 # What a process is at: outer ones first, as far as they lie in each other.
 PHASES = (
-    "launch", "prepare", "rehearse", "cut", "divide", "loop", "fit", "step", "checkpoint", "results", "finish",
+    "launch", "agree", "prepare", "rehearse", "cut", "divide", "loop", "fit", "step", "checkpoint", "results", "finish",
     "wait", "consolidate", "join", "tidy", "write",
 )  # fmt: skip
 HOLD, PAUSE = 2.5, 0.001
@@ -97,7 +97,8 @@ def phase(name: str) -> Iterator[None]:
 def observe() -> None:
     """Lets the parts of a run tell when they begin and end; once, before any fork."""
     for owner, name, what in (
-        (run.Run, "_prepare", "prepare"), (run.Run, "_cut", "cut"), (run.Run, "_finish", "consolidate"),
+        (Ranks, "agree", "agree"), (run.Run, "_prepare", "prepare"), (run.Run, "_cut", "cut"),
+        (run.Run, "_finish", "consolidate"),
         (run, "rehearse", "rehearse"), (run, "divide", "divide"), (search, "divide", "divide"), (run, "join", "join"),
         (run, "_tidy", "tidy"), (search.Search, "run", "loop"), (search.Search, "_fit", "fit"),
         (search.Search, "_wait", "wait"), (Inversion, "training_step", "step"),

@@ -11,7 +11,6 @@ from lightning.fabric.utilities.types import _PATH
 from lit_nst.checkpoints import read_checkpoint
 from lit_nst.files import write_atomically
 
-
 # The state alone, which the processes of Lightning's forking launcher leave to the one that waits for them.
 HANDED_OVER = ".temp.ckpt"
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -42,6 +43,8 @@ class Forked:
                 os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            # pytest's own would keep what a thread prints.
+            threading.excepthook = threading.__excepthook__
             # What the launcher starts once more.
             sys.argv, sys.modules["__main__"].__spec__ = [str(ENTRY), *args], None
             if before is not None:

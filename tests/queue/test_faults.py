@@ -88,7 +88,7 @@ def fill(disk):
     [
         pytest.param(search, "events_named", r"rows_000000-000001/events\.out\.tfevents[^/]*", id="events"),
         pytest.param(Checkpoint, "save", "rows_000000-000001/checkpoints/last.ckpt", id="checkpoint"),
-        pytest.param(results, "write_part", "rows_000000-000001/part.safetensors", id="part"),
+        pytest.param(results, "write_part", "rows_000000-000001/part.safetensors", id="part", marks=pytest.mark.slow),
         pytest.param(run, "join", "version_0/checkpoints/last.ckpt", id="consolidation"),
         pytest.param(History, "on_train_start", "rows_000000-000001/metrics.csv", id="curves", marks=pytest.mark.slow),
         pytest.param(run, "_log_means", r"version_0/events\.out\.tfevents[^/]*", id="means", marks=pytest.mark.slow),
@@ -118,7 +118,7 @@ def test_read_only_folder_is_refused_before_a_step(work, disk):
     refused(work, r"logs/tiny/version_0 cannot be written: .*/logs is read-only for this user")
 
 
-@pytest.mark.parametrize("name", ["logs", "logs/tiny"])
+@pytest.mark.parametrize("name", ["logs", pytest.param("logs/tiny", marks=pytest.mark.slow)])
 def test_file_in_the_way_is_refused_before_a_step(work, name):
     (work / name).parent.mkdir(exist_ok=True)
     (work / name).touch()
@@ -200,7 +200,9 @@ class Spoil(Callback):
                 task.w[task.shard.rows.index(self.row)] = torch.nan
 
 
-@pytest.mark.parametrize("args", [["--queue.batch", "2"], []], ids=["units", "one"])
+@pytest.mark.parametrize(
+    "args", [["--queue.batch", "2"], pytest.param([], marks=pytest.mark.slow)], ids=["units", "one"]
+)
 def test_row_whose_loss_is_not_a_number_harms_no_other(work, expected, args):
     spoil = ["--trainer.callbacks+", "tests.queue.test_faults.Spoil", "--trainer.callbacks.row=2"]
     process = Forked([*FIT, *args, *spoil, "--trainer.callbacks.step=3"], work)

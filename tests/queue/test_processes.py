@@ -12,8 +12,10 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
+from lit_nst.callbacks import Results
 from tests.queue.conftest import FIT, RUN
 from tests.queue.forked import ENTRY, Forked, until
+from tests.queue.test_faults import before
 from tests.queue.test_run import found
 
 UNITS = [*FIT, "--queue.batch", "2"]
@@ -130,6 +132,19 @@ def begun(work, unit):
 
 
 FIRST, SECOND = "rows_000000-000001", "rows_000002-000003"
+
+
+@pytest.mark.slow
+def test_second_command_is_refused_while_the_first_one_consolidates(work, expected):
+    # No unit is held then.
+    first = Forked(UNITS, work, before(Results, "consolidate", lambda: until((work / "go").exists)))
+    until(lambda: (work / RUN / "checkpoints/last.ckpt").is_file())
+    second = Forked([*UNITS, *GO_ON], work)
+    assert second.wait() == 2
+    assert second.said == f"error: {RUN} is being worked on by another process; stop it first\n"
+    (work / "go").touch()
+    assert (first.wait(), first.said) == (0, "")
+    assert found(work / RUN) == expected
 
 
 @pytest.fixture

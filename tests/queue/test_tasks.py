@@ -67,7 +67,10 @@ def source(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(
+    scope="module",
+    params=["guided-diffusion", *(pytest.param(name, marks=pytest.mark.slow) for name in list(TASKS)[1:])],
+)
 def task(request, source, tmp_path_factory):
     """A folder with a config, where one unit has been computed."""
     folder = tmp_path_factory.mktemp(request.param)
