@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from lit_nst.callbacks import Average, Degrade, History, Results, Trajectory, compose, merge_history, read_part
+from lit_nst.callbacks import Average, Degrade, History, Results, StepBar, Trajectory, compose, merge_history, read_part
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
@@ -307,6 +307,9 @@ class Run:
                 callback.whole = False
             if isinstance(callback, Results):
                 callback.unreadable = unreadable
+            if isinstance(callback, StepBar) and self.folder.several:
+                done = sum(len(unit) for unit in self.folder.units() if self.folder.done(unit))
+                callback.note = f", {done} done"
             if isinstance(callback, Checkpoint):
                 callback.dirpath = str(folder / FOLDER)
         if folder == self.folder.path:

@@ -262,6 +262,13 @@ def test_a_unit_that_was_stopped_before_it_was_marked_is_not_computed_again(one,
     assert not list(run.glob("*.safetensors"))
 
 
+def test_the_bar_says_which_rows_and_how_many_are_done(here, capfd):
+    fit("--queue.batch", "2", "--trainer.enable_progress_bar", "true")
+    shown = "".join(capfd.readouterr())
+    for text in ("rows 0-1 of 5, 0 done", "rows 2-3 of 5, 2 done", "row 4 of 5, 4 done"):
+        assert f"Inversion, {text}" in shown
+
+
 class Elsewhere(DummyLogger):
     """A logger with one place for all runs."""
 
