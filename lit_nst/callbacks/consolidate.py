@@ -28,9 +28,9 @@ class Union:
         lines: The pictures that the sheet may show.
         w: Where it is a latent.
         unreadable: Why it was left out.
-        parts: How many.
         steps: That the longest fit ended at.
-        done: That all of them did.
+        done: That all of them did, added up.
+        most: That one of them did, at most.
         seconds: That they took, one after the other.
     """
 
@@ -39,9 +39,9 @@ class Union:
     lines: dict[int, Line] = field(default_factory=dict)
     w: dict[int, Tensor] = field(default_factory=dict)
     unreadable: dict[int, str] = field(default_factory=dict)
-    parts: int = 0
     steps: int = 0
     done: int = 0
+    most: int = 0
     seconds: float = 0.0
 
     @classmethod
@@ -66,8 +66,8 @@ class Union:
         if "w" in part.tensors:
             self.w |= dict(zip(part.rows, part.tensors["w"], strict=True))
         self.unreadable |= part.unreadable
-        self.parts += 1
         self.steps, self.done = max(self.steps, part.steps), self.done + part.steps - part.first
+        self.most = max(self.most, part.steps - part.first)
         self.seconds += part.seconds
 
 

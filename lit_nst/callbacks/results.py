@@ -146,7 +146,7 @@ class Results(Callback):
         told = record(task, union, kept)
         write_atomically(folder / "metrics.json", json.dumps(_plain(told), indent=2, allow_nan=False).encode())
         if self.summary:
-            tell(summary(told, folder, self.judge.name, union.done if union.parts == 1 else union.steps))
+            tell(summary(told, folder, self.judge.name, union.most))
         return kept.unreadable
 
     def _composite(self, found: dict[str, Tensor]) -> Tensor:

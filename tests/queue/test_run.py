@@ -21,6 +21,8 @@ ROWS, STEPS = 5, 6
 NAMES = [f"{row:02d}" for row in range(ROWS)]
 CALM = ("--trainer.enable_progress_bar", "false", "--results.summary", "false")
 
+TOLD = ("--results.summary", "true")
+
 
 @pytest.fixture
 def here(tiny_generator, tmp_path, monkeypatch):
@@ -260,6 +262,13 @@ def test_a_unit_that_was_stopped_before_it_was_marked_is_not_computed_again(one,
     assert not steps
     assert found(run) == found(one)
     assert not list(run.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("batch", ["2", "64"])
+def test_a_run_that_went_on_says_how_many_steps_it_took(here, batch, capsys):
+    fit("--queue.batch", batch)
+    fit("--queue.batch", batch, "--ckpt_path", "logs/tiny/version_0", "--trainer.max_steps", "8", *TOLD)
+    assert f"{8 - STEPS} steps in" in capsys.readouterr().out
 
 
 def test_the_bar_says_which_rows_and_how_many_are_done(here, capfd):
