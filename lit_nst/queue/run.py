@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
@@ -114,10 +114,7 @@ class Run:
         """
         check_strategy(self.trainer)
         check_trainer(self.trainer)
-        if any(isinstance(logger, CSVLogger) for logger in self.trainer.loggers):
-            raise InputError(
-                "--trainer.logger: CSVLogger would write over metrics.csv, which every run has; give false in its place"
-            )
+        self._check()
         self.ranks = Ranks(self.trainer.strategy)
         with Signals() as self.signals, quiet_writers():
             try:
@@ -126,6 +123,24 @@ class Run:
                 if self.signals.status is None:
                     raise
                 raise self._stopped(self.signals.status) from None
+
+    def _check(self) -> None:
+        """Refuses what a run in units could not do as it says."""
+        loggers = self.trainer.loggers
+        if any(isinstance(logger, CSVLogger) for logger in loggers):
+            raise InputError(
+                "--trainer.logger: CSVLogger would write over metrics.csv, which every run has; give false in its place"
+            )
+        if len(loggers) > 1:
+            raise InputError(f"--trainer.logger: {len(loggers)} loggers; give one")
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Timer):
+                raise InputError(
+                    "--trainer.max_time: a unit would end before its last step; send SIGTERM in its place, as "
+                    "`timeout 1h python cli.py …` does, and go on with --ckpt_path last"
+                )
+            if isinstance(callback, Checkpoint) and callback.dirpath is not None:
+                raise InputError("--checkpoint.dirpath: a run's checkpoints are in its own folder; leave it out")
 
     def _process(self) -> None:
         try:
@@ -291,15 +306,15 @@ class Run:
             steps = read_part(folder.folder(unit) / DONE).steps
             if steps > self.trainer.max_steps:
                 raise InputError(f"--trainer.max_steps: {folder.path} has rows of {steps} steps; give at least that")
-            if steps < self.trainer.max_steps and folder.begun(unit):
-                # It goes on, with the others.
+            if steps < self.trainer.max_steps:
+                # It goes on, with the others; without a checkpoint from the start.
                 (folder.folder(unit) / DONE).unlink()
         return kept
 
     def _unit_trainer(
         self, folder: Path, rows: list[int], unreadable: dict[int, str], callbacks: list[Callback]
     ) -> Trainer:
-        own = [copy.copy(callback) for callback in self.trainer.callbacks]  # type: ignore[attr-defined]
+        own = [_fresh(callback) for callback in self.trainer.callbacks]  # type: ignore[attr-defined]
         if self.ranks.rank:
             own = [callback for callback in own if not isinstance(callback, ProgressBar)]
         for callback in own:
@@ -355,6 +370,11 @@ class Run:
         _tidy(folder)
         if left_out:
             raise SystemExit(LEFT_OUT)
+
+
+def _fresh(callback: Callback) -> Callback:
+    """One for a unit alone; those of this package begin anew by themselves, and may hold large networks."""
+    return (copy.copy if type(callback).__module__.startswith("lit_nst.callbacks") else copy.deepcopy)(callback)
 
 
 def _share(rows: int, processes: int) -> int:

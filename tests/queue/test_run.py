@@ -278,6 +278,17 @@ def test_the_bar_says_which_rows_and_how_many_are_done(here, capfd):
         assert f"Inversion, {text}" in shown
 
 
+@pytest.mark.slow
+def test_a_longer_run_without_checkpoints_begins_its_units_again(here):
+    never = ("--queue.batch", "2", "--trainer.enable_checkpointing", "false", "--model.search.jitter", "0")
+    stop(3, 1, "--trainer.max_steps", "3", *never)
+    run = here / "logs/tiny/version_0"
+    fit("--ckpt_path", str(run), *never)
+    fit(*never)
+    metrics = [json.loads((path / "metrics.json").read_text())["rows"] for path in (run, run.with_name("version_1"))]
+    assert metrics[0] == metrics[1]
+
+
 class Elsewhere(DummyLogger):
     """A logger with one place for all runs."""
 
@@ -289,21 +300,17 @@ def test_units_lie_in_their_folders_whatever_the_logger(one, here):
     assert found(here / "elsewhere") == found(one)
 
 
-def test_a_logger_that_writes_the_same_file_is_refused(here, capsys):
-    with pytest.raises(SystemExit):
-        fit("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "logs")
-    assert "metrics.csv" in capsys.readouterr().err
-    assert not (here / "logs").exists()
-
-
-def test_a_run_whose_time_is_over_says_how_to_go_on(one, here, capsys):
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("trainer.max_time", "00:00:00:01"), ("checkpoint.dirpath", "elsewhere"), ("trainer.logger", "CSVLogger")],
+)
+def test_what_units_could_not_do_is_refused(here, option, value, capsys):
+    extra = ["--trainer.logger.save_dir", "logs"] if value == "CSVLogger" else []
     with pytest.raises(SystemExit) as end:
-        fit("--queue.batch", "2", "--trainer.max_time", "00:00:00:00")
-    assert end.value.code == 143
-    assert "max_time" in capsys.readouterr().err
-    run = here / "logs/tiny/version_0"
-    fit("--queue.batch", "2", "--ckpt_path", str(run))
-    assert found(run) == found(one)
+        fit(f"--{option}", value, *extra)
+    assert end.value.code == 2
+    assert re.fullmatch(rf"error: --{option}: [^\n]+\n", capsys.readouterr().err)
+    assert not (here / "logs").exists()
 
 
 def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
