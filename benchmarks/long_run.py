@@ -82,7 +82,9 @@ def _unit(pid: int) -> str:
     """The unit that a process holds, by the file that it has locked; empty between two."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
-            if (held := Path(os.readlink(link))).name == ".claim":
+            held = Path(os.readlink(link))
+            # The first process holds the run besides.
+            if held.name == ".claim" and held.parent.name.startswith("rows_"):
                 return held.parent.name
     return ""
 

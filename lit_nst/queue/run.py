@@ -1,8 +1,6 @@
 """A run: its folder, its units, its processes, its end."""
 
 import copy
-import csv
-import math
 import os
 import signal
 import sys
@@ -11,60 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar, Timer
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch.utils.tensorboard import SummaryWriter
+from lightning.pytorch.loggers import CSVLogger, Logger
 
-from lit_nst.callbacks import Average, Degrade, History, Results, StepBar, Trajectory, compose, merge_history, read_part
+from lit_nst.callbacks import Average, Degrade, History, Results, StepBar, Trajectory, read_part
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
-from lit_nst.parallel import Claim, Ranks, memory
+from lit_nst.parallel import Claim, Ranks
 from lit_nst.queue.checkpoint import FOLDER, LAST, Checkpoint, holds_run, run_of
-from lit_nst.queue.events import events_named, quiet_writers
-from lit_nst.queue.folder import DONE, PART, RunFolder
-from lit_nst.queue.parts import divide, join, settle
+from lit_nst.queue.events import quiet_writers
+from lit_nst.queue.finish import finish, tidy
+from lit_nst.queue.folder import DONE, RunFolder
+from lit_nst.queue.parts import divide, settle
 from lit_nst.queue.record import NAME, Record, check_same, clear_away
 from lit_nst.queue.rehearsal import rehearse
-from lit_nst.queue.search import Search, csvs
+from lit_nst.queue.search import Search
+from lit_nst.queue.settings import GIB, Queue
 from lit_nst.queue.signals import GRACE, TERMINATED, Signals, Stopped
 from lit_nst.queue.units import Unit, cut, plan
 from lit_nst.tasks import Objective
 from lit_nst.tasks.shard import check_strategy, check_trainer
 
-GIB, BAD_INPUT, LEFT_OUT, FEW, CLAIM = 2**30, 2, 3, 4, ".claim"
-
-
-class Queue:
-    """How many rows are computed at a time; the others wait.
-
-    Rows are independent problems, so this changes no result.
-
-    Args:
-        batch: Most rows at a time, in each process. None: as many as the memory holds.
-        memory: Gibibytes that a process may fill with what it computes, by a measurement of two and of four rows. None:
-            four fifths of what is free.
-
-    Raises:
-        InputError: Not positive.
-    """
-
-    def __init__(self, batch: int | None = 64, memory: float | None = None) -> None:
-        if batch is not None and batch < 1:
-            raise InputError(f"--queue.batch is {batch}; give 1 or more rows")
-        if memory is not None and not 0 < memory < math.inf:
-            raise InputError(f"--queue.memory is {memory:g}; give gibibytes above 0")
-        self.batch, self.memory = batch, memory
-
-    def budget(self, device: torch.device, processes: int) -> int:
-        """Bytes for a process, of which several may share a machine's memory."""
-        if self.memory is not None:
-            return int(self.memory * GIB)
-        return int(0.8 * memory.available(device) / (1 if device.type == "cuda" else processes))
+BAD_INPUT, LEFT_OUT, FEW, CLAIM = 2, 3, 4, ".claim"
 
 
 class _UnitTrainer(Trainer):
@@ -165,7 +135,8 @@ class Run:
         search = Search(self.task, self.data, self.folder, self.ranks, self.signals, make, most, steps, source)
         if self.ranks.rank == 0:
             search.run()
-            self._finish()
+            if finish(self.folder, self.task, self.data, self.trainer):
+                raise SystemExit(LEFT_OUT)
             return
         try:
             search.run()
@@ -191,7 +162,7 @@ class Run:
             self._hold(path)
         if (told := folder.told()) is not None and told["steps"] >= self.trainer.max_steps:
             # It may have been killed at its very end.
-            _tidy(folder)
+            tidy(folder)
             left_out = len(told.get("unreadable", []))
             missing = f"; {left_out} were left out" if left_out else ""
             print(f"{path} is finished; its {len(told['rows'])} rows are in {path / 'results'}{missing}")
@@ -351,26 +322,6 @@ class Run:
             "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
         })  # fmt: skip
 
-    def _finish(self) -> None:
-        """Makes one run of all units."""
-        folder, several = self.folder, self.folder.several
-        units = folder.units()
-        homes = [folder.folder(unit) for unit in units]
-        found = {type(c): c for c in self.trainer.callbacks}  # type: ignore[attr-defined]
-        if History in found:
-            merge_history(folder.path, list(csvs(folder)))
-        if Trajectory in found:
-            # Those of a unit that was split come first.
-            compose(folder.path, [folder.folder(unit) for unit in sorted(folder.known(), key=len, reverse=True)])
-        if several:
-            join(folder)
-        if isinstance(self.trainer.logger, TensorBoardLogger) and several:
-            _log_means(folder.path)
-        left_out = found[Results].consolidate(self.task, self.data, folder.path, [home / DONE for home in homes])
-        _tidy(folder)
-        if left_out:
-            raise SystemExit(LEFT_OUT)
-
 
 def _fresh(callback: Callback) -> Callback:
     """One for a unit alone; those of this package begin anew by themselves, and may hold large networks."""
@@ -389,29 +340,3 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"{path} cannot be made, since {there} is a file; give another --trainer.logger.init_args")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{path} cannot be written: {there} is read-only for this user")
-
-
-def _tidy(folder: RunFolder) -> None:
-    """Takes away what the run now holds; the units' TensorBoard files go to ``tensorboard/``."""
-    for name in (DONE, PART):
-        (folder.path / name).unlink(missing_ok=True)
-    for unit in folder.known():
-        home = folder.folder(unit)
-        if home == folder.path:
-            continue
-        for events in home.glob("events.out.tfevents.*"):
-            kept = folder.path / "tensorboard" / unit.name / events.name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(events, kept)
-    folder.remove_units()
-
-
-def _log_means(path: Path) -> None:
-    """The curves of ``metrics.csv`` for TensorBoard, beside those of the units."""
-    table = (path / "metrics.csv").open(newline="")
-    with events_named(path, remove=True), table as file, SummaryWriter(str(path)) as writer:
-        for line in csv.DictReader(file):
-            step = int(line.pop("step"))
-            for name, value in line.items():
-                if value and name != "rows":
-                    writer.add_scalar(name, float(value), step)

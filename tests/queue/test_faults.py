@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 
 from lit_nst.callbacks import History, Results, results
 from lit_nst.data import Images
-from lit_nst.queue import Checkpoint, run, search
+from lit_nst.queue import Checkpoint, finish, search
 from lit_nst.tasks import Inversion
 from tests.queue.conftest import FIT, RUN
 from tests.queue.forked import Forked
@@ -89,9 +89,9 @@ def fill(disk):
         pytest.param(search, "events_named", r"rows_000000-000001/events\.out\.tfevents[^/]*", id="events"),
         pytest.param(Checkpoint, "save", "rows_000000-000001/checkpoints/last.ckpt", id="checkpoint"),
         pytest.param(results, "write_part", "rows_000000-000001/part.safetensors", id="part", marks=pytest.mark.slow),
-        pytest.param(run, "join", "version_0/checkpoints/last.ckpt", id="consolidation"),
+        pytest.param(finish, "join", "version_0/checkpoints/last.ckpt", id="consolidation"),
         pytest.param(History, "on_train_start", "rows_000000-000001/metrics.csv", id="curves", marks=pytest.mark.slow),
-        pytest.param(run, "_log_means", r"version_0/events\.out\.tfevents[^/]*", id="means", marks=pytest.mark.slow),
+        pytest.param(finish, "_log_means", r"version_0/events\.out\.tfevents[^/]*", id="means", marks=pytest.mark.slow),
         pytest.param(Results, "consolidate", "results/comparison.png", id="sheet", marks=pytest.mark.slow),
     ],
 )
@@ -177,7 +177,7 @@ def test_signal_before_the_first_step_leaves_nothing(work, owner, name, number):
     ("owner", "name"),
     [
         pytest.param(Results, "consolidate", id="consolidation"),
-        pytest.param(run, "_tidy", id="end", marks=pytest.mark.slow),
+        pytest.param(finish, "tidy", id="end", marks=pytest.mark.slow),
         pytest.param(Results, "on_train_end", id="results", marks=pytest.mark.slow),
     ],
 )
