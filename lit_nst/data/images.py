@@ -84,6 +84,8 @@ class Images(LightningDataModule):
             raise InputError(f"--data.style_scale is {style_scale:g}; give a positive factor")
         self._files: dict[str, list[Path]] = {}
         self._style_sizes: set[tuple[int, int]] | None = None
+        # Every unit of a run asks for its size, which many pictures decide.
+        self._run_sizes: dict[str, dict[Path, tuple[int, int]]] = {}
 
     def setup(self, stage: str = "fit") -> None:
         """Looks up the files of every role.
@@ -184,7 +186,10 @@ class Images(LightningDataModule):
         """
         if isinstance(self.size, tuple):
             return self.size
-        sizes = {path: size for path in self.files(role) if (size := self._size_of(path)) is not None}
+        if role not in self._run_sizes:
+            found = ((path, self._size_of(path)) for path in self.files(role))
+            self._run_sizes[role] = {path: size for path, size in found if size is not None}
+        sizes = self._run_sizes[role]
         if not sizes:
             raise InputError(f"--data.{role}: none of its {self.count(role)} pictures can be read; give others")
         first, (height, width) = next(iter(sizes.items()))

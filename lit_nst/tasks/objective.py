@@ -72,6 +72,7 @@ class Objective(LightningModule):
         self.mixed = False
         self.chosen: list[int] | None = None
         self.lone = False
+        self._laid_out: Images | None = None
 
     def choose(self, rows: Sequence[int] | None, lone: bool = False) -> None:
         """Sets which rows of the grid the next fit computes; a task may be fitted several times.
@@ -96,6 +97,8 @@ class Objective(LightningModule):
                 takes = ", ".join(self.roles) or f"no picture; give it a loss, --model.{role}, or leave the picture out"
                 raise InputError(f"--data.{role}: {type(self).__name__} has no {role}; it takes {takes}")
         self._make_grid(data)
+        # A run of many units asks for the same grid before each of them.
+        self._laid_out = data
         return len(self.grid)
 
     def unreadable(self, row: int, data: Images) -> str | None:
@@ -116,7 +119,8 @@ class Objective(LightningModule):
     def setup(self, stage: str) -> None:
         """Makes ``w`` and loads the reference images; in place when ``w`` is there already."""
         data: Images = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.lay_out(data)
+        if self._laid_out is not data:
+            self.lay_out(data)
         if len(self.degradation) and "target" not in self.roles:
             raise InputError(f"Degrade: {type(self).__name__} has no target to degrade; leave it out")
         check_trainer(self.trainer)

@@ -313,6 +313,19 @@ def test_what_units_could_not_do_is_refused(here, option, value, capsys):
     assert not (here / "logs").exists()
 
 
+def test_what_all_rows_decide_is_looked_up_once_for_all_units(here, monkeypatch):
+    from lit_nst.data import images
+    from lit_nst.tasks import Inversion
+
+    looked, read, make = [], images.image_size, Inversion._make_grid
+    monkeypatch.setattr(images, "image_size", lambda path: (looked.append(path), read(path))[1])
+    monkeypatch.setattr(Inversion, "_make_grid", lambda task, data: (looked.append(task), make(task, data))[1])
+    pixels = ("--model.generator", "Pixels", "--model.search.jitter", "0", "--model.regulariser", "null")
+    fit("--queue.batch", "1", "--trainer.max_steps", "1", *pixels)
+    # The grid: before the folder is chosen, and in the process that computes.
+    assert len(looked) == ROWS + 2
+
+
 def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch):
     sizes = []
     from lit_nst.tasks import Inversion
