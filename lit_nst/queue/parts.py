@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_nst.callbacks import cut_history
+from lit_nst.callbacks import cut_history, read_part
 from lit_nst.errors import InputError
 from lit_nst.parallel import AtomicCheckpointIO
 from lit_nst.queue.checkpoint import BATCHES, FOLDER, LAST
-from lit_nst.queue.folder import RunFolder
+from lit_nst.queue.folder import PART, RunFolder
 from lit_nst.queue.split import merge, rows_of, split
 from lit_nst.queue.units import Unit
 
@@ -55,10 +55,8 @@ def settle(folder: RunFolder, units: Sequence[Unit], steps: int) -> None:
     for unit in units:
         if folder.done(unit) or not folder.has_results(unit) or not folder.begun(unit):
             continue
-        if (
-            int(AtomicCheckpointIO().load_checkpoint(folder.checkpoint(unit), weights_only=True)["global_step"])
-            >= steps
-        ):
+        state = AtomicCheckpointIO().load_checkpoint(folder.checkpoint(unit), weights_only=True)
+        if min(int(state["global_step"]), read_part(folder.folder(unit) / PART).steps) >= steps:
             folder.finish(unit)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_nst.callbacks import Part, write_part
+from lit_nst.callbacks import Part, read_part, write_part
 from lit_nst.data import Images
 from lit_nst.errors import InputError
 from lit_nst.parallel import AtomicCheckpointIO, Claim, Ranks, memory
@@ -122,7 +122,8 @@ class Search:
         origin = self.folder.checkpoint(unit) if self.folder.begun(unit) else None
         origin = self.origin if self.origin is not None and unit == self.folder.whole else origin
         if origin is not None and origin != self.origin and self._ended(origin):
-            if (self.folder.folder(unit) / PART).is_file():
+            part = self.folder.folder(unit) / PART
+            if part.is_file() and read_part(part).steps >= self.steps:
                 self.folder.finish(unit)
                 return
             # Its results are gone, and no step is left that would lead to them.
