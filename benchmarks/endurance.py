@@ -13,6 +13,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)
-    parts = {
+    parts: dict[str, Callable[[Path], dict[str, Any]]] = {
         "kills": lambda place: kills(place, 4 if small else arguments.cases, seed),
         "throughput": lambda place: throughput(
             place, *((1, (1, 16), 0.7) if small else (arguments.rounds, (1, 4, 16, 64)))

@@ -25,6 +25,7 @@ from lightning.pytorch.strategies.launchers import subprocess_script
 from lit_nst.callbacks import Results
 from lit_nst.cli import main as command_line
 from lit_nst.parallel import AtomicCheckpointIO, Ranks
+from lit_nst.queue import finish as ending
 from lit_nst.queue import run, search
 from lit_nst.queue.folder import RunFolder
 from lit_nst.tasks import Inversion
@@ -98,12 +99,11 @@ def observe() -> None:
     """Lets the parts of a run tell when they begin and end; once, before any fork."""
     for owner, name, what in (
         (Ranks, "agree", "agree"), (run.Run, "_prepare", "prepare"), (run.Run, "_cut", "cut"),
-        (run.Run, "_finish", "consolidate"),
-        (run, "rehearse", "rehearse"), (run, "divide", "divide"), (search, "divide", "divide"), (run, "join", "join"),
-        (run, "_tidy", "tidy"), (search.Search, "run", "loop"), (search.Search, "_fit", "fit"),
-        (search.Search, "_wait", "wait"), (Inversion, "training_step", "step"),
-        (AtomicCheckpointIO, "save_checkpoint", "checkpoint"), (Results, "on_train_end", "results"),
-        (RunFolder, "finish", "finish"), (os, "fsync", "write"),
+        (run, "rehearse", "rehearse"), (run, "divide", "divide"), (search, "divide", "divide"),
+        (search.Search, "run", "loop"), (search.Search, "_fit", "fit"), (search.Search, "_wait", "wait"),
+        (Inversion, "training_step", "step"), (AtomicCheckpointIO, "save_checkpoint", "checkpoint"),
+        (Results, "on_train_end", "results"), (RunFolder, "finish", "finish"), (run, "finish", "consolidate"),
+        (ending, "join", "join"), (ending, "tidy", "tidy"), (run, "tidy", "tidy"), (os, "fsync", "write"),
     ):  # fmt: skip
         _observe(owner, name, what)
 
@@ -215,7 +215,7 @@ class Command:
             os.dup2(self._log, stream)
         os.chdir(self._settings[1])
         # In this process alone: it is a fork that does nothing else.
-        subprocess_script.subprocess = SimpleNamespace(Popen=self._other)  # type: ignore[assignment]
+        subprocess_script.subprocess = SimpleNamespace(Popen=self._other)  # type: ignore[assignment, attr-defined]
         self._work()
 
     def _other(self, _: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Child:
