@@ -3,9 +3,9 @@
     python benchmarks/cost.py
 
 Operations are counted by PyTorch's ``FlopCounterMode`` in a step's forward and backward pass, two for each
-multiplication with its addition; those of convolutions and matrix products count, which are nearly all. Memory is that of
+multiplication with its addition; those of convolutions and matrix products count, which are nearly all. Memory is by
 ``lit_nst.parallel.memory``, from runs of 2 and 4 rows (8 and 16 in groups of 8). Bytes on the disk are those of a
-finished run of 16 rows and 20 steps, by the row, and of one that is killed at its end. The generator of 1024×1024 has
+finished run of 16 rows and 20 steps, by the row. The generator of 1024×1024 has
 the sizes of NVlabs' for FFHQ and random weights, and is compared at 256×256 by a VGG16 of full width.
 """
 
