@@ -466,6 +466,7 @@ def test_help_of_the_entry_script(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_print_config_of_the_entry_script(tmp_path):
     args = command("--config", "inversion.yaml", "--config", "deblur.yaml", "--print_config")
     done = subprocess.run(args, cwd=tmp_path, capture_output=True, text=True, timeout=150)

@@ -59,8 +59,14 @@ def test_two_processes_give_the_same_bits_as_one_and_runs_move_between_them(sett
     Path(one["out"], "8.ckpt").unlink()
     run(**one, ckpt_path=half)
     assert_equal(state(one["out"]), state(two["out"]))
+
+
+@pytest.mark.slow
+def test_a_run_of_one_process_goes_on_in_two(settings, tmp_path):
+    one, two = settings
+    run(**one)
+    half = str(tmp_path / "half.ckpt")
     Path(one["out"], "4.ckpt").rename(half)
-    Path(two["out"], "8.ckpt").unlink()
     assert fork({**two, "ckpt_path": half}).returncode == 0
     assert_equal(state(one["out"]), state(two["out"]))
 
@@ -89,6 +95,7 @@ def test_line_searches_give_the_same_bits_on_two_processes_and_go_on_on_one(tmp_
     assert_equal(state(one["out"]), state(two["out"]))
 
 
+@pytest.mark.slow
 def test_plain_ddp_is_refused(settings):
     done = fork({**settings[1], "strategy": "ddp_fork"})
     assert done.returncode != 0
