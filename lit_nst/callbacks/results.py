@@ -71,9 +71,9 @@ class Results(Callback):
         feather: float = 0.05,
         summary: bool = True,
     ) -> None:
-        if samples < 0 or feather < 0 or 0 < samples < FEWEST:
+        if samples < 0 or not 0 <= feather <= 1 or 0 < samples < FEWEST:
             raise InputError(
-                f"results: samples is {samples}, feather {feather}; give 0 or at least {FEWEST}, and 0 or more"
+                f"results: samples is {samples}, feather {feather}; give 0 or at least {FEWEST}, and 0 to 1"
             )
         self.samples, self.feather, self.summary = samples, feather, summary
         network = judge or VGG16("random", ["relu1_2", "relu2_2", "relu3_3"], width=0.5, seed=2_001)

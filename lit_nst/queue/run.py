@@ -25,7 +25,7 @@ from lit_nst.queue.events import quiet_writers
 from lit_nst.queue.finish import finish, tidy
 from lit_nst.queue.folder import DONE, RunFolder
 from lit_nst.queue.parts import divide, settle
-from lit_nst.queue.record import NAME, Record, check_same, clear_away
+from lit_nst.queue.record import NAME, Record, check_same, clear_away, remove_empty
 from lit_nst.queue.rehearsal import rehearse
 from lit_nst.queue.search import Search
 from lit_nst.queue.settings import GIB, Queue
@@ -189,6 +189,7 @@ class Run:
     def _leave(self) -> None:
         """Gives the run back; one that has ended, or that never began, leaves nothing of this."""
         if self.claim is None:
+            remove_empty(self.made)
             return
         if (self.path / "metrics.json").is_file():
             (self.path / CLAIM).unlink(missing_ok=True)

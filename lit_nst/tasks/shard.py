@@ -21,6 +21,8 @@ def check_trainer(trainer: Trainer) -> None:
     """
     if trainer.max_steps < 1:
         raise InputError(f"--trainer.max_steps: {trainer.max_steps}; the loop has no other end, give 1 or more")
+    if trainer.limit_train_batches == 0:
+        raise InputError("--trainer.limit_train_batches: 0; no step would be taken, leave it out")
     if trainer.precision not in PRECISIONS:
         raise InputError(
             f"--trainer.precision: {trainer.precision} loses steps of w; use one of {', '.join(PRECISIONS)}"

@@ -63,7 +63,7 @@ CASES = [
     operator("Noise", "sigma: .nan", []),
     operator("JPEG", "quality: 0", ["quality"]),
     operator("os.system", "command: touch CANARY", ["operator"]),
-    operator("MotionBlur", "length: 1e9", ["length", "at most"]),
+    operator("MotionBlur", "length: 1e9", ["length", "up to"]),
     operator("MotionBlur", "size: 1000000001, intensity: 1", ["size"]),
 ]
 
