@@ -100,7 +100,11 @@ def projection() -> list[str]:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours / 24:,.0f} days" if hours >= 48 else f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
+    if hours >= 48:
+        return f"{hours / 24:,.0f} days"
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{hours * 60:.0f} min" if hours * 60 >= 2 else f"{hours * 3600:.0f} s"
 
 
 def main() -> None:
