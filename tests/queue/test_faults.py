@@ -86,7 +86,13 @@ def fill(disk):
 @pytest.mark.parametrize(
     ("owner", "name", "file"),
     [
-        pytest.param(search, "events_named", r"rows_000000-000001/events\.out\.tfevents[^/]*", id="events"),
+        pytest.param(
+            search,
+            "events_named",
+            r"rows_000000-000001/events\.out\.tfevents[^/]*",
+            id="events",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(Checkpoint, "save", "rows_000000-000001/checkpoints/last.ckpt", id="checkpoint"),
         pytest.param(results, "write_part", "rows_000000-000001/part.safetensors", id="part", marks=pytest.mark.slow),
         pytest.param(finish, "join", "version_0/checkpoints/last.ckpt", id="consolidation"),

@@ -60,6 +60,7 @@ def test_a_process_that_comes_when_all_is_done_begins_nothing(work, expected):
     assert not RunFolder(run, ROWS).finished(STEPS + 1)
 
 
+@pytest.mark.slow
 def test_more_steps_that_were_stopped_are_not_lost(work, tmp_path):
     options = ("--queue.batch", "4", "--ckpt_path", RUN)
     assert fit(work, "--queue.batch", "4", "--trainer.max_steps", "3") == 0

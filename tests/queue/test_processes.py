@@ -111,6 +111,7 @@ def test_unreadable_picture_of_the_second_process(work, policy):
         assert re.search(r"row 2 \(02\) is left out: .*02\.png is not an image", told), told
 
 
+@pytest.mark.slow
 def test_second_command_in_the_same_folder_is_refused_and_harms_nothing(work, expected):
     first = Forked([*UNITS, *slowly(0.3)], work)
     until(lambda: (work / RUN / "batches/rows_000000-000001/metrics.csv").is_file())

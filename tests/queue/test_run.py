@@ -102,7 +102,7 @@ def stop(row: int, step: int, *args: str) -> None:
 @pytest.mark.parametrize(
     ("first", "then"), [("2", "2"), ("2", "4"), ("4", "1"), ("64", "2"), ("64", "64"), ("1", "64")]
 )
-@pytest.mark.parametrize(("row", "step"), [(0, 1), (3, 5)])
+@pytest.mark.parametrize(("row", "step"), [pytest.param(0, 1, marks=pytest.mark.slow), (3, 5)])
 def test_a_run_that_was_stopped_goes_on_with_other_batches(one, here, first, then, row, step):
     stop(row, step, "--queue.batch", first)
     run = here / "logs/tiny/version_0"

@@ -74,6 +74,7 @@ def whole(folder):
     return pictures(home(folder))
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_cells_and_make_one_page(here):
     out, err = end(start(here))
     assert err == ""
