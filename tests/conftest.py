@@ -15,7 +15,7 @@ from lit_nst.generators.stylegan2.network import Architecture, Mapping, Synthesi
 
 # Examples that are the same at every run; ``--hypothesis-profile thorough`` looks for new ones.
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-settings.register_profile("brief", max_examples=25, deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("brief", max_examples=15, deadline=None, derandomize=True, suppress_health_check=SLOW)
 settings.register_profile("thorough", max_examples=500, deadline=None, print_blob=True, suppress_health_check=SLOW)
 settings.load_profile("brief")
 

@@ -261,6 +261,6 @@ PASTE = [
 CASES = [*RENDER, *CONVERT, *ALIGN, *PASTE]
 
 
-@pytest.mark.parametrize("case", params(CASES))
+@pytest.mark.parametrize("case", params(CASES, 40))
 def test_refused(case, place):
     check(case, place)
