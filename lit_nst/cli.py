@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lit_nst import callbacks, degradations, features, generators, losses, parallel, plain_yaml, tasks  # noqa: F401
 from lit_nst.data import Images
 from lit_nst.errors import InputError
+from lit_nst.parallel.memory import is_out_of_memory
 from lit_nst.queue import Checkpoint, Queue, Run, Stopped, holds_run, run_of
 
 _HERE = Path(__file__).resolve().parent
@@ -312,15 +313,6 @@ def _shown(message: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, has not the memory that was asked for."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    # PyTorch has no class for its error of the CPU's memory, or of sizes beyond any.
-    text = str(error)
-    return "can't allocate memory" in text or "Storage size calculation overflowed" in text
-
-
 def main(args: list[str] | None = None) -> None:
     """Runs the command line; bad input ends it with one line and status 2.
 
@@ -354,6 +346,6 @@ def main(args: list[str] | None = None) -> None:
     except (InputError, MisconfigurationException, OSError) as error:
         _fail(str(error))
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         _fail("there is not enough memory; give smaller or fewer pictures, a smaller --data.size, or fewer restarts")

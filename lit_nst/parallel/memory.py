@@ -20,7 +20,7 @@ MIB = 2**20
 OVERHEAD, SLACK = 64 * MIB, 1.4
 # Taken to be free where nothing tells it.
 UNKNOWN = 2 * 2**30
-EXHAUSTED = "DefaultCPUAllocator|(allocate|enough|out of) memory|ALLOC_FAILED|bad_alloc"
+EXHAUSTED = "DefaultCPUAllocator|(allocate|enough|out of) memory|ALLOC_FAILED|bad_alloc|size calculation overflowed"
 
 
 class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]

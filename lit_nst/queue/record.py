@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_nst.errors import InputError
 from lit_nst.files import write_atomically
+from lit_nst.plain_yaml import check
 from lit_nst.queue.checkpoint import holds_run
 
 NAME = "config.yaml"
@@ -44,7 +45,13 @@ def check_same(file: Path, text: str) -> None:
     Raises:
         InputError: Another task, picture, setting or seed.
     """
-    saved, own = (yaml.safe_load(source) for source in (file.read_text(encoding="utf-8"), text))
+    own = yaml.safe_load(text)
+    try:
+        written = file.read_text(encoding="utf-8")
+        check(written)
+        saved = yaml.safe_load(written)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        saved = None
     if not isinstance(saved, dict):
         raise InputError(f"{file} is not the config of a run; put the run's own there")
     for config in (saved, own):

@@ -337,3 +337,19 @@ def test_the_memory_decides_how_many_rows_come_at_a_time(one, here, monkeypatch)
     sizes.clear()
     fit("--queue.memory", "1000")
     assert sizes == [2, 4, ROWS]
+
+
+def test_a_run_goes_on_as_the_same_problem_alone(here, capsys):
+    fit("--trainer.max_steps", "2")
+    run = here / "logs/tiny/version_0"
+    for extra in (("--model.target.weight", "7"), ("--data.target", "targets/00.png"), ("--seed_everything", "3")):
+        with pytest.raises(SystemExit) as end:
+            fit("--ckpt_path", str(run), *extra)
+        assert end.value.code == 2
+        assert re.search(
+            rf"error: --ckpt_path: .* differ in {extra[0].strip('-').split('.')[0]}", capsys.readouterr().err
+        )
+    (run / "config.yaml").write_bytes(b"\xff{")
+    with pytest.raises(SystemExit):
+        fit("--ckpt_path", str(run))
+    assert "config.yaml is not the config of a run" in capsys.readouterr().err
